@@ -1,0 +1,37 @@
+"""Celery: messages only say "look" (engine.md); PostgreSQL is the queue of record."""
+
+import os
+from urllib.parse import urlsplit
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deploy.settings")
+
+from django.conf import settings  # noqa: E402
+
+
+def broker_url(url: str) -> str:
+    """kombu's spelling of a Redis URL; unix:///path and redis+socket:///path both mean a socket."""
+    parts = urlsplit(url)
+    return f"redis+socket://{parts.path}" if parts.scheme in ("unix", "redis+socket") else url
+
+
+app = Celery("muster")
+app.conf.update(
+    broker_url=broker_url(settings.REDIS_URL),
+    task_ignore_result=True,
+    task_default_queue="turn",
+    worker_prefetch_multiplier=1,
+    worker_send_task_events=False,
+    worker_hijack_root_logger=False,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={"visibility_timeout": 120, "polling_interval": 10},
+    beat_scheduler="celery.beat:Scheduler",
+    beat_schedule={
+        "look": {"task": "advance", "schedule": 2.0, "options": {"expires": 2}},
+        "reconcile": {"task": "reconcile", "schedule": 60.0, "options": {"expires": 60}},
+    },
+    timezone="UTC",
+)
+app.autodiscover_tasks(["provisioning"])

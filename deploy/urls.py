@@ -1,0 +1,5 @@
+"""Every URL of Muster."""
+
+from typing import Any
+
+urlpatterns: list[Any] = []

@@ -1,0 +1,48 @@
+"""All tables of the fleet app."""
+
+from fleet.models.access import GRANTABLE, Grant, IdempotencyKey, Secret, Token
+from fleet.models.devices import HOST_ROLES, SWITCH_ROLES, Bmc, Device, FormerName, Profile, Subject, Waiver
+from fleet.models.evidence import Evidence, File, Finding
+from fleet.models.fabric import Cable, CableEnd, PlanVersion, Port
+from fleet.models.history import ROLES, Actor, Hold, LifecycleEdge, LifecycleSubject, Transition
+from fleet.models.parts import Part, PartMove
+from fleet.models.places import Address, Network, Party, PowerFeed, PowerInlet, Rack, Row, Site
+
+__all__ = [
+    "GRANTABLE",
+    "HOST_ROLES",
+    "ROLES",
+    "SWITCH_ROLES",
+    "Actor",
+    "Address",
+    "Bmc",
+    "Cable",
+    "CableEnd",
+    "Device",
+    "Evidence",
+    "File",
+    "Finding",
+    "FormerName",
+    "Grant",
+    "Hold",
+    "IdempotencyKey",
+    "LifecycleEdge",
+    "LifecycleSubject",
+    "Network",
+    "Part",
+    "PartMove",
+    "Party",
+    "PlanVersion",
+    "Port",
+    "PowerFeed",
+    "PowerInlet",
+    "Profile",
+    "Rack",
+    "Row",
+    "Secret",
+    "Site",
+    "Subject",
+    "Token",
+    "Transition",
+    "Waiver",
+]
