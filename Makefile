@@ -4,14 +4,6 @@ PYTHON_IN := .venv/bin/python
 PYTEST := $(PYTHON_IN) -m pytest -n 2 --dist loadgroup
 ARGS ?=
 
-HOSTS ?= 511
-SPEED ?= 60
-SEED ?= 1
-FAULTS ?= bringup
-PORT ?= 8000
-ONCE ?= 0
-CHAOS ?= 0
-
 .DEFAULT_GOAL := help
 .PHONY: help demo dev env env-test env-browser test test-fast lint format e2e e2e-postgres bench shots openapi
 
@@ -27,12 +19,12 @@ env-test:
 env-browser:
 	@deploy/setup.sh deploy/lock-test.txt chromium
 
-demo: env  ## the whole system on this machine, a simulated fleet brought up: HOSTS SPEED SEED FAULTS PORT ONCE CHAOS
-	@$(PYTHON_IN) -m deploy.demo hosts=$(HOSTS) speed=$(SPEED) seed=$(SEED) faults=$(FAULTS) port=$(PORT) \
-		once=$(ONCE) chaos=$(CHAOS)
+demo: env  ## the whole system on this machine, a simulated fleet brought up: HOSTS SPEED SEED FAULTS PORT ONCE CHAOS FRESH
+	@exec $(PYTHON_IN) -m deploy.demo hosts=$(HOSTS) speed=$(SPEED) seed=$(SEED) faults=$(FAULTS) port=$(PORT) \
+		once=$(ONCE) chaos=$(CHAOS) fresh=$(FRESH)
 
-dev: env-test  ## the demo with 16 hosts and pages that show their errors
-	@MUSTER_DEBUG=1 $(MAKE) --no-print-directory demo HOSTS=16
+dev: env-test  ## the demo with pages that show their errors, of 16 hosts unless HOSTS says otherwise
+	@exec env MUSTER_DEBUG=1 $(MAKE) --no-print-directory demo HOSTS=$(or $(HOSTS),16)
 
 test: env-browser  ## every test but those with real peers
 	@$(PYTEST) -m "not e2e" $(ARGS)

@@ -1,0 +1,274 @@
+"""The demo as one thing: servers, web, workers, beat and the simulator, started in order, watched and stopped."""
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import redis
+
+from deploy import embedded, options, processes, programs, watch
+from deploy.chaos import Chaos
+from deploy.place import CHECKOUT, Place
+
+_TURN_WORKERS = 1  # one a site: more only share the work of the one pump
+_PROGRESS_S = 10.0
+_LOOK_S = 1.0
+# Nothing has moved for so long: real seconds, and besides that simulated ones, for a burn-in is an hour of silence.
+_STALL_S, _STALL_SIMULATED_S = 900.0, 4 * 3600.0
+_ACTING = ("web", "beat", "worker")
+_WORLD = ("simulator",)
+
+
+def say(words: str) -> None:
+    """Tell the person who started the demo; stdout is for the summary alone."""
+    print(words, file=sys.stderr, flush=True)
+
+
+class Demo:
+    """One run of the launcher. run: its folder. place: where its servers live, unless DATABASE_URL names others."""
+
+    def __init__(self, asked: options.Options, run: Path, place: Place) -> None:
+        self.asked, self.run, self.place = asked, run, place
+        self.logs = run / "log"
+        self.programs = programs.Programs()
+        self.embedded = not os.environ.get("DATABASE_URL")
+        self.env: dict[str, str] = {}
+        self.ports = options.Ports(0, 0, 0, 0)
+        self.campaign_at = time.monotonic()
+        self.cpu_before = 0.0
+        self.workers: list[programs.Program] = []
+
+    # -- start ---------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Bring everything up, in the order in which one needs the other."""
+        self._prepare_folder()
+        self.ports = options.free_ports(self.asked)
+        self.env = {**os.environ, **self._servers(), **self._settings()}
+        say("migrating the database")
+        self._manage("migrate")
+        self._manage("partitions")
+        setup = json.loads(self._manage("demo_setup").strip().splitlines()[-1])
+        self._start_web()
+        self._say_where(setup)
+        if self.asked.hosts:
+            self._load_plan()
+            self._start_simulator()
+        self._start_workers()
+        if self.asked.hosts:
+            self._bring_up(setup["token"])
+
+    def _prepare_folder(self) -> None:
+        for folder in ("log", "files", "boot"):
+            (self.run / folder).mkdir(parents=True, exist_ok=True)
+        for name, fresh in (
+            ("keys", urlsafe_b64encode(os.urandom(32))),
+            ("secret_key", urlsafe_b64encode(os.urandom(48))),
+        ):
+            path = self.run / name
+            if not path.exists():
+                with open(path, "wb", opener=lambda file, flags: os.open(file, flags, 0o600)) as out:
+                    out.write(fresh + b"\n")
+
+    def _servers(self) -> dict[str, str]:
+        if self.embedded:
+            say("starting PostgreSQL and Valkey")
+            return embedded.start(self.place)
+        given = os.environ["DATABASE_URL"]
+        return {"MUSTER_OWNER_DATABASE_URL": os.environ.get("MUSTER_OWNER_DATABASE_URL", given)}
+
+    def _settings(self) -> dict[str, str]:
+        return {
+            "DJANGO_SETTINGS_MODULE": "deploy.settings",
+            "MUSTER_DEMO": "1",
+            "MUSTER_KEYS_FILE": str(self.run / "keys"),
+            "MUSTER_SECRET_KEY_FILE": str(self.run / "secret_key"),
+            "MUSTER_FILES": str(self.run / "files"),
+            "MUSTER_BOOT_DIR": str(self.run / "boot"),
+            "MUSTER_BOOT_URL": f"http://127.0.0.1:{self.ports.web}/boot",
+            "MUSTER_TIME_SCALE": f"{self.asked.speed:g}",
+            "MUSTER_BMC_PORT": str(self.ports.bmc),
+            "MUSTER_AGENT_PORT": str(self.ports.agent),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _manage(self, *words: str, right: tuple[int, ...] = (0,)) -> str:
+        argv = [sys.executable, "manage.py", *words]
+        return programs.command(argv, env=self.env, cwd=CHECKOUT, log=self.logs / "setup.log", right=right)
+
+    def _program(
+        self, name: str, *argv: str, counted: bool = True, env: dict[str, str] | None = None
+    ) -> programs.Program:
+        return self.programs.add(
+            programs.Program(
+                name=name,
+                argv=[sys.executable, "-m", *argv],
+                env={**self.env, **(env or {})},
+                log=self.logs / f"{name}.log",
+                cwd=CHECKOUT,
+                counted=counted,
+            )
+        )
+
+    def _start_web(self) -> None:
+        shape = ("--worker-class", "gthread", "--workers", "2", "--threads", "8", "--keep-alive", "15")
+        bind = ("--bind", f"127.0.0.1:{self.ports.web}", "--graceful-timeout", "5", "--worker-tmp-dir", "/dev/shm")
+        self._program("web", "gunicorn", "deploy.wsgi", *shape, *bind)
+        self._wait_for("web", f"http://127.0.0.1:{self.ports.web}/sign-in/")
+
+    def _start_simulator(self) -> None:
+        asked, ports = self.asked, self.ports
+        words = {
+            "--plan": self.run / "plan",
+            "--seed": asked.seed,
+            "--faults": asked.faults,
+            "--time-scale": asked.speed,
+        }
+        words |= {"--bmc-port": ports.bmc, "--agent-port": ports.agent, "--control": f"127.0.0.1:{ports.control}"}
+        words |= {"--journal": self.run / "journal.jsonl", "--state": self.run / "simulator.json"}
+        argv = [str(word) for pair in words.items() for word in pair]
+        self._program("simulator", "provisioning.simulator", *argv, counted=False)
+        self._wait_for("simulator", f"{self.control}/stats")
+
+    def _start_workers(self) -> None:
+        celery = ("celery", "-A", "deploy.celery")
+        quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "INFO")
+        for n in range(1, _TURN_WORKERS + 1):
+            shape = ("worker", "-P", "threads", "-c", "2", "-Q", "turn", "-n", f"turn{n}@%h", *quiet)
+            name = f"worker-turn{n}"
+            self.workers.append(self._program(name, *celery, *shape, env={"MUSTER_WORKER_NAME": f"turn{n}"}))
+        self._program("beat", *celery, "beat", "-l", "WARNING")
+
+    def _wait_for(self, name: str, url: str) -> None:
+        """Wait until a program answers, while all are supervised."""
+        until = time.monotonic() + 300
+        while True:
+            with contextlib.suppress(OSError, watch.AskFailed):
+                watch.answers(url)
+                return
+            if time.monotonic() > until:
+                raise programs.CommandFailed(f"{name} does not answer at {url}; see {self.logs / name}.log")
+            self.programs.look()
+            time.sleep(0.1)
+
+    @property
+    def control(self) -> str:
+        """Address of the simulator's control API."""
+        return f"http://127.0.0.1:{self.ports.control}"
+
+    def _say_where(self, setup: dict[str, Any]) -> None:
+        say(f"\n  http://127.0.0.1:{self.ports.web}/   (logs: {self.logs})")
+        for person in setup["sign_ins"]:
+            say(f"    {person['role']:<11} {person['name']:<11} {person['password']}")
+        say("")
+
+    # -- bring-up ------------------------------------------------------------------------------------------------------
+
+    def _load_plan(self) -> None:
+        (self.run / "made.json").write_text(json.dumps(options.keep(self.asked)))
+        plan = self.run / "plan"
+        if not plan.exists():
+            half = self.run / "plan.new"
+            shutil.rmtree(half, ignore_errors=True)
+            words = ("--hosts", str(self.asked.hosts), "--seed", str(self.asked.seed), "-o", str(half))
+            self._manage("plan", "generate", *words)
+            half.rename(plan)
+        if not (self.run / "loaded").exists():
+            say(f"loading the plan of {self.asked.hosts} hosts")
+            self._manage("plan", "load", str(plan), "--as", "cabled")
+            (self.run / "loaded").touch()
+
+    def _bring_up(self, token: str) -> None:
+        """Ask for the campaign, once in the life of this demo: the key makes a second request the same one."""
+        self.cpu_before, self.campaign_at = self._cpu_s(), time.monotonic()
+        key_file, asked_file = self.run / "campaign_key", self.run / "campaign.json"
+        if asked_file.exists():
+            say("the fleet goes on where it stood; Ctrl-C stops everything")
+            return
+        if not key_file.exists():
+            key_file.write_text(f"bring-up-{uuid.uuid4().hex}")
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key_file.read_text()}
+        body = {"kind": "bring_up", "select": {"state": "cabled"}, "reason": "demo: bring up the whole fleet"}
+        answer = watch.ask(f"http://127.0.0.1:{self.ports.web}/api/v1/campaigns", body=body, headers=headers)
+        asked_file.write_text(json.dumps(answer))
+        say(f"campaign {answer.get('id')} brings up the fleet; Ctrl-C stops everything")
+
+    def _cpu_s(self) -> float:
+        self.programs.look()
+        servers = [embedded.Postgres(self.place).pid, embedded.Valkey(self.place).pid] if self.embedded else []
+        return self.programs.cpu_s + sum(processes.cpu_s(pid) for pid in servers if pid)
+
+    # -- run -----------------------------------------------------------------------------------------------------------
+
+    def looks(self) -> Iterator[watch.Look]:
+        """Supervise, and look at the fleet once a second; progress goes to stderr while something moves."""
+        told, told_at = "", 0.0
+        while True:
+            self.programs.look()
+            with contextlib.suppress(psycopg.OperationalError):  # a restart of PostgreSQL is not ours to die of
+                seen = watch.look(self.env["DATABASE_URL"])
+                if str(seen) != told and time.monotonic() - told_at >= _PROGRESS_S:
+                    told, told_at = str(seen), time.monotonic()
+                    say(f"{told_at - self.campaign_at:6.0f} s  {told}")
+                yield seen
+            time.sleep(_LOOK_S)
+
+    def stay(self) -> bool:
+        """Keep everything running. With ONCE until no operation is under way; True when something moved to the end."""
+        chaos = Chaos(kill=self._kill_workers, flush=self._flush) if self.asked.chaos else None
+        moved, moved_at = -1, time.monotonic()
+        stall_s = _STALL_S + _STALL_SIMULATED_S / self.asked.speed
+        for seen in self.looks():
+            if chaos:
+                chaos.look(seen.done)
+            if seen.moved != moved:
+                moved, moved_at = seen.moved, time.monotonic()
+            if self.asked.once and seen.under_way == 0:
+                return True
+            if self.asked.once and time.monotonic() - moved_at > stall_s:
+                say(f"nothing has moved for {stall_s:.0f} s: giving up")
+                return False
+        return False
+
+    def _kill_workers(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+
+    def _flush(self) -> None:
+        url = self.env["REDIS_URL"].replace("redis+socket://", "unix://")
+        with redis.Redis.from_url(url) as link:
+            link.flushall()
+
+    def sum_up(self) -> dict[str, Any]:
+        """End web, beat and workers, and give the summary of `make demo ONCE=1`.
+
+        Besides what contracts promise: `sessions_open`, the BMCs on which a session of ours was left open.
+        """
+        wall_s, cpu_s = time.monotonic() - self.campaign_at, self._cpu_s() - self.cpu_before
+        self.programs.stop([_ACTING])
+        simulated = bool(self.asked.hosts)
+        truth = watch.ask(f"{self.control}/truth") if simulated else {}
+        stats = watch.ask(f"{self.control}/stats") if simulated else {}
+        history = json.loads(self._manage("history", "verify", "--json", right=(0, 1)).strip().splitlines()[-1])
+        return {
+            **watch.summary(self.env["DATABASE_URL"], truth=truth, stats=stats, history=history),
+            "sessions_open": len(stats.get("sessions_open", {})),
+            "wall_s": round(wall_s, 1),
+            "cpu_s": round(cpu_s, 1),
+            "seed": self.asked.seed,
+        }
+
+    def stop(self) -> None:
+        """End what still runs: web, beat and workers, then the simulator, then Valkey and PostgreSQL."""
+        self.programs.stop([_ACTING, _WORLD])
+        if self.embedded:
+            embedded.stop(self.place)
