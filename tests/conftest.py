@@ -7,6 +7,7 @@ Tests that ask for neither database cannot reach one; they are marked `pure`.
 """
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +62,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     connections.close_all()
     teardown_test_environment()
+    shutil.rmtree(_HOME, ignore_errors=True)
     if servers.PROCESS == "main":
         servers.stop()
 
