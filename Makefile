@@ -52,7 +52,7 @@ e2e-postgres: env-test  ## database and worker tests on Debian's own PostgreSQL 
 	@deploy/setup.sh deploy/lock-test.txt postgresql redis-server
 	@MUSTER_TEST_EXTERNAL=1 $(PYTHON_IN) -m deploy.embedded --name external \
 		--postgres-bin "$$(ls -d /usr/lib/postgresql/*/bin | tail -1)" --valkey-bin /usr/bin/redis-server \
-		run $(PYTEST) -m "db or workers" $(ARGS)
+		run $(PYTEST) -m "db or workers" --ignore=tests/deploy/test_embedded.py $(ARGS)
 
 bench: env-test  ## every benchmark
 	@for file in bench/[a-z]*.py; do name=$${file#bench/}; $(MAKE) --no-print-directory "bench-$${name%.py}" || exit 1; done

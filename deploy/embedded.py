@@ -102,6 +102,7 @@ class Postgres:
         """Stop it: SIGINT ends sessions at once; SIGTERM would wait for each of them."""
         if (pid := self.pid) and not processes.end(pid, by=[(signal.SIGINT, 120), (signal.SIGQUIT, 60)]):
             raise ServerFailed(f"PostgreSQL (process {pid}) does not end")
+        _reap()
 
     @property
     def _env(self) -> dict[str, str]:
@@ -219,6 +220,7 @@ class Valkey:
         """Stop it by SIGTERM, which writes out its file first."""
         if (pid := self.pid) and not processes.end(pid, by=[(signal.SIGTERM, 60), (signal.SIGKILL, 10)]):
             raise ServerFailed(f"Valkey (process {pid}) does not end")
+        _reap()
 
     def say(self, command: str) -> bytes:
         """Send one command and give its answer, unparsed; for PING and FLUSHALL."""
@@ -232,6 +234,11 @@ class Valkey:
         with contextlib.suppress(OSError):
             return self.say("PING").startswith(b"+PONG")
         return False
+
+
+def _reap() -> None:
+    """Take note of children that have ended, so that they are not left as zombies to whoever inherits them."""
+    _started[:] = [child for child in _started if child.poll() is None]
 
 
 def _tail(log: Path, lines: int = 20) -> str:

@@ -16,8 +16,6 @@ pytestmark = pytest.mark.db
 
 @pytest.fixture(scope="module")
 def place(postgres: None) -> Place:
-    if servers.EXTERNAL:
-        pytest.fail("these tests are about the embedded servers: deselect them with -m")
     return servers.PLACE
 
 

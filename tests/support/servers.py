@@ -28,15 +28,18 @@ VALKEY = embedded.Valkey(PLACE, name=f"valkey-{PROCESS}")
 _PREFIX = RUN.replace("-", "_")
 TEMPLATE = f"{_PREFIX}_template"
 OWN = f"{_PREFIX}_{PROCESS}"
-_GIVEN = {name: os.environ.get(name, "") for name in ("DATABASE_URL", "MUSTER_OWNER_DATABASE_URL")}
+# Kept under other names: conftest points the real ones at this run's databases, and xdist's processes inherit that.
+_GIVEN = {
+    role: os.environ.setdefault(f"MUSTER_TEST_{role.upper()}_URL", os.environ.get(name, ""))
+    for role, name in (("app", "DATABASE_URL"), ("owner", "MUSTER_OWNER_DATABASE_URL"))
+}
 
 
 def url(role: str, database: str) -> str:
     """Address of a database of this run; role is `app` or `owner`."""
     if not EXTERNAL:
         return PLACE.database_url(f"muster_{role}", database)
-    given = _GIVEN["DATABASE_URL" if role == "app" else "MUSTER_OWNER_DATABASE_URL"]
-    return urlunsplit(urlsplit(given)._replace(path=f"/{database}"))
+    return urlunsplit(urlsplit(_GIVEN[role])._replace(path=f"/{database}"))
 
 
 def environment(database: str) -> dict[str, str]:
@@ -49,7 +52,7 @@ def environment(database: str) -> dict[str, str]:
 
 
 def _home() -> str:
-    return embedded.DATABASE if not EXTERNAL else urlsplit(_GIVEN["MUSTER_OWNER_DATABASE_URL"]).path.strip("/")
+    return embedded.DATABASE if not EXTERNAL else urlsplit(_GIVEN["owner"]).path.strip("/")
 
 
 def start() -> None:
