@@ -1,0 +1,1 @@
+"""The BMC's Redfish tree: `serve` answers requests, one module a branch fills the routes."""

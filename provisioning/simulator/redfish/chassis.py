@@ -1,0 +1,1 @@
+"""The chassis: adapters, PCIe devices, power supplies, HGX board."""

@@ -1,0 +1,1 @@
+"""The BMC itself: clock, restart, attributes, logs, lifecycle services, console."""

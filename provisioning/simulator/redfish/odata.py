@@ -1,0 +1,107 @@
+"""Paths, links and collections of the tree, and which function answers where."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from provisioning.simulator.host import Host
+from provisioning.simulator.http1 import Request, Response
+from provisioning.simulator.messages import RedfishError
+
+Json = dict[str, Any]
+
+ROOT = "/redfish/v1"
+SYSTEM = f"{ROOT}/Systems/System.Embedded.1"
+MANAGER = f"{ROOT}/Managers/iDRAC.Embedded.1"
+CHASSIS = f"{ROOT}/Chassis/System.Embedded.1"
+UPDATE = f"{ROOT}/UpdateService"
+
+
+class Call(NamedTuple):
+    """One request as the functions of the tree see it."""
+
+    host: Host
+    request: Request
+    body: Json
+    intent: str | None
+
+
+class Collection(NamedTuple):
+    """Members are whole resources; the caller gets links, or the resources when it asks to expand."""
+
+    path: str
+    type: str
+    name: str
+    members: list[Json]
+
+
+Answer = Json | Collection | Response
+Function = Callable[..., Answer]
+F = TypeVar("F", bound=Function)
+
+
+class Node:
+    """One part of a path; "*" takes any."""
+
+    __slots__ = ("methods", "parts")
+
+    def __init__(self) -> None:
+        self.parts: dict[str, Node] = {}
+        self.methods: dict[str, Function] = {}
+
+
+_TREE = Node()
+
+
+def route(method: str, pattern: str) -> Callable[[F], F]:
+    """Register a function for a method and a path; it gets the call and what stood at each "*"."""
+
+    def register(function: F) -> F:
+        node = _TREE
+        for part in pattern.strip("/").split("/"):
+            node = node.parts.setdefault(part, Node())
+        node.methods[method] = function
+        return function
+
+    return register
+
+
+def find(path: str) -> tuple[dict[str, Function], list[str]]:
+    """The methods at `path` and what stood at each "*"; no methods when nothing is there."""
+    node, caught = _TREE, []
+    for part in path.strip("/").split("/"):
+        child = node.parts.get(part)
+        if child is None:
+            child = node.parts.get("*")
+            if child is None:
+                return {}, []
+            caught.append(part)
+        node = child
+    return node.methods, caught
+
+
+def link(path: str) -> Json:
+    return {"@odata.id": path}
+
+
+def links(members: list[Json]) -> list[Json]:
+    return [{"@odata.id": member["@odata.id"]} for member in members]
+
+
+def resource(path: str, type_: str, name: str, **content: Any) -> Json:
+    """A resource with the properties that all have. `type_`: "Memory.v1_17_0"."""
+    return {
+        "@odata.context": f"{ROOT}/$metadata#{type_.partition('.')[0]}.{type_.partition('.')[0]}",
+        "@odata.id": path,
+        "@odata.type": f"#{type_}.{type_.partition('.')[0]}",
+        "Id": path.rpartition("/")[2],
+        "Name": name,
+        **content,
+    }
+
+
+def one(collection: Collection, name: str) -> Json:
+    """The member with this Id. Raises RedfishError (404)."""
+    found = next((member for member in collection.members if member["Id"] == name), None)
+    if found is None:
+        raise RedfishError("SYS403", f"{collection.path}/{name}")
+    return found

@@ -1,0 +1,1 @@
+"""Firmware inventory, updates, jobs and tasks."""
