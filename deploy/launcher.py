@@ -212,10 +212,11 @@ class Demo:
     def looks(self) -> Iterator[watch.Look]:
         """Supervise, and look at the fleet once a second; progress goes to stderr while something moves."""
         told, told_at = "", 0.0
+        tables = watch.Tables(self.env["DATABASE_URL"])
         while True:
             self.programs.look()
             with contextlib.suppress(psycopg.OperationalError):  # a restart of PostgreSQL is not ours to die of
-                seen = watch.look(self.env["DATABASE_URL"])
+                seen = tables.look()
                 if str(seen) != told and time.monotonic() - told_at >= _PROGRESS_S:
                     told, told_at = str(seen), time.monotonic()
                     say(f"{told_at - self.campaign_at:6.0f} s  {told}")

@@ -51,12 +51,25 @@ class Look:
         return f"{states}; {self.under_way} operations under way"
 
 
-def look(database_url: str) -> Look:
-    """One look at the tables."""
-    with psycopg.connect(database_url) as link:
-        row = link.execute(_LOOK, [list(_UNDER_WAY)]).fetchone()
-    assert row is not None
-    return Look(hosts=row[0] or {}, under_way=row[1], moved=row[2])
+class Tables:
+    """Looks at the tables over one connection, made again when it breaks."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        self._link: psycopg.Connection[Any] | None = None
+
+    def look(self) -> Look:
+        """One look. Raises psycopg.OperationalError when the database does not answer; the next look tries again."""
+        if self._link is None or self._link.closed:
+            self._link = psycopg.connect(self._url, autocommit=True)
+        row = self._link.execute(_LOOK, [list(_UNDER_WAY)]).fetchone()
+        assert row is not None
+        return Look(hosts=row[0] or {}, under_way=row[1], moved=row[2])
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._link is not None:
+            self._link.close()
 
 
 def ask(url: str, *, body: dict[str, Any] | None = None, headers: dict[str, str] | None = None) -> Any:

@@ -1,7 +1,11 @@
 """The summary's judgement, and chaos at its shares."""
 
+import psycopg
+import pytest
+
 from deploy import watch
 from deploy.chaos import Chaos
+from tests.support.database import RealDatabase
 
 TRUTH = {
     "host-001": {"fault": None, "expected": {"state": "in_service", "cause": None}, "may_also": [], "finding": None},
@@ -65,3 +69,29 @@ def test_chaos_strikes_each_once_in_order() -> None:
     for done in (0.0, 0.19, 0.21, 0.21, 0.5, 0.5, 1.0, 1.0):
         chaos.look(done)
     assert struck == ["kill", "flush", "kill", "flush", "kill", "flush"]
+
+
+def test_its_statements_fit_the_tables(real_db: RealDatabase) -> None:
+    """The launcher reads four tables by name; a renamed column must fail here, not in the demo."""
+    url = real_db.env["DATABASE_URL"]
+    tables = watch.Tables(url)
+    assert tables.look() == watch.Look({}, under_way=0, moved=0)
+    result = watch.summary(url, truth={}, stats={"bmc_requests": 7, "violations": 0}, history={"ok": True})
+    assert result["hosts"] == result["operations"] == result["transitions"] == 0
+    assert result["bmc_requests"] == 7
+    assert watch.holds(result)
+    tables.close()
+    assert tables.look().done == 1.0
+    tables.close()
+
+
+def test_a_broken_connection_is_made_again(real_db: RealDatabase) -> None:
+    tables = watch.Tables(real_db.env["DATABASE_URL"])
+    tables.look()
+    with psycopg.connect(real_db.env["DATABASE_URL"], autocommit=True) as other:
+        others = "datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()"
+        other.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+    with pytest.raises(psycopg.OperationalError):
+        tables.look()
+    assert tables.look().hosts == {}
+    tables.close()
