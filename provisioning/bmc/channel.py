@@ -1,7 +1,7 @@
 """Calls to one BMC with login, discovery and error naming done: documents and members in, JSON out."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import aiohttp
@@ -27,7 +27,7 @@ INTENT_HEADER: Final = "Muster-Intent"
 class Channel:
     """One BMC. What was learned of it (root, quirks, paths) stays for the life of the process."""
 
-    def __init__(self, http: aiohttp.ClientSession, target: Target, hooks: Hooks | None) -> None:
+    def __init__(self, http: Callable[[], aiohttp.ClientSession], target: Target, hooks: Hooks | None) -> None:
         self.target = target
         self.wire = Wire(http, target.name, target.base_url, target.fingerprint)
         self._hooks = hooks

@@ -294,13 +294,13 @@ class Fleet:
         self._closing: set[asyncio.Task[None]] = set()
 
     def bmc(self, target: Target) -> Bmc:
-        """The BMC of that name, the same object each time; follows a changed target. Call it on the event loop.
+        """The BMC of that name, the same object each time; follows a changed target.
 
         Raises BmcUnreachable (bad_address) or BmcTlsRefused (not_https) for an address that cannot be used.
         """
         known = self._bmcs.get(target.name)
         if known is None:
-            known = self._bmcs[target.name] = Bmc(Channel(self._pool(), target, self._hooks))
+            known = self._bmcs[target.name] = Bmc(Channel(self._pool, target, self._hooks))
         elif known.channel.target != target:
             before = known.channel.retarget(target)
             if before is not None:
@@ -308,6 +308,7 @@ class Fleet:
         return known
 
     def _pool(self) -> aiohttp.ClientSession:
+        """The connection pool, made at the first call because it belongs to the event loop."""
         if self._http is None:
             self._http = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(

@@ -1,7 +1,7 @@
 """The parts of a host, read in 15 to 20 requests where the BMC can expand.
 
 Numbers of lanes and generations come from the adapter or processor itself, else from the PCIe device with the same
-serial. GPUs are those of the HGX board if the BMC shows one, else the processors of type GPU; one record a serial.
+serial. GPUs are the processors of type GPU together with those that the HGX board shows; one record a serial.
 """
 
 import asyncio
@@ -84,13 +84,19 @@ def processors(rows: Iterable[Json], kind: str) -> list[Json]:
     return [row for row in rows if (fields.text(row, "ProcessorType") or "CPU").upper() == kind]
 
 
-def union(found: Iterable[Part]) -> tuple[Part, ...]:
-    """One part a serial: the first row wins and takes what it lacks from the later ones."""
-    merged: dict[str, Part] = {}
-    for row in found:
-        key = row.serial or row.slot
-        known = merged.get(key)
-        merged[key] = row if known is None else _filled(known, row)
+def union(found: Iterable[Part], more: Iterable[Part]) -> tuple[Part, ...]:
+    """One part a serial. A row of `more` fills what its twin lacks; without a twin it counts if it has a serial.
+
+    A row without serial cannot be told from its twin, so it counts only where `found` is empty.
+    """
+    merged = {row.serial or row.slot: row for row in found}
+    alone = not merged
+    for row in more:
+        known = merged.get(row.serial or row.slot)
+        if known is not None:
+            merged[known.serial or known.slot] = _filled(known, row)
+        elif row.serial or alone:
+            merged[row.serial or row.slot] = row
     return tuple(sorted(merged.values(), key=lambda row: fields.slot_order(row.slot)))
 
 
@@ -122,7 +128,7 @@ def hca(adapter: Json, functions: Iterable[Json], devices: dict[str, Part]) -> H
     if device is not None:
         lanes = {key: getattr(device, key) if value is None else value for key, value in lanes.items()}
     return Hca(
-        name=slot(rows[0]) if rows else slot(adapter),
+        name=slot(adapter),
         node_guid=next((found for found in guids if found), None),
         model=fields.real_text(adapter, "Model"),
         serial=number,
@@ -177,14 +183,14 @@ async def read(channel: Channel) -> Inventory:
     )
     by_serial = {row.serial: row for row in parts(devices, "gpu") if row.serial}
     known_ports = {slot(port) for port in ports}
-    gpus = processors(found, "GPU") + [row for row in boards if slot(row).startswith("HGX_GPU_")]
-    if not processors(found, "GPU") and gpus:
-        gpus = await section("gpus", channel.members(_HGX_PROCESSORS, VERB)) + gpus
+    gpus, board_gpus = processors(found, "GPU"), [row for row in boards if slot(row).startswith("HGX_GPU_")]
+    if not gpus and board_gpus:
+        gpus = processors(await section("gpus", channel.members(_HGX_PROCESSORS, VERB)), "GPU")
     return Inventory(
         cpus=parts(processors(found, "CPU"), "cpu"),
         dimms=parts(dimms, "dimm"),
         drives=parts(drives, "drive"),
-        gpus=_with_lanes(union(part(row, "gpu") for row in gpus), by_serial),
+        gpus=_with_lanes(union(parts(gpus, "gpu"), parts(board_gpus, "gpu")), by_serial),
         nvswitches=parts((row for row in boards if slot(row).startswith("HGX_NVSwitch_")), "nvswitch"),
         hcas=await _hcas(channel, adapters, known_ports, by_serial),
         nics=nics(ports),
@@ -221,14 +227,14 @@ async def _hcas(
     channel: Channel, adapters: list[Json], known_ports: set[str], devices: dict[str, Part]
 ) -> tuple[Hca, ...]:
     """InfiniBand adapters with their GUIDs: 1 request each. Adapters whose ports are Ethernet are not asked."""
-    asked = [row for row in adapters if not any(name.startswith(slot(row)) for name in known_ports)]
+    asked = [row for row in adapters if not any(name.startswith(f"{slot(row)}-") for name in known_ports)]
     functions = await asyncio.gather(*(_functions(channel, row) for row in asked))
     found = [hca(row, rows, devices) for row, rows in zip(asked, functions, strict=True) if is_hca(row, rows)]
     return tuple(sorted(found, key=lambda row: fields.slot_order(row.name)))
 
 
 async def _functions(channel: Channel, adapter: Json) -> list[Json]:
-    path = fields.link(adapter.get("NetworkDeviceFunctions"))
+    path = fields.link(adapter.get("NetworkDeviceFunctions")) if present(adapter) else None
     try:
         return await channel.members(path, VERB) if path else []
     except BmcUnsupported:

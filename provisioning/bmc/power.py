@@ -75,10 +75,12 @@ def _act(state: SystemState, want: Want, marker: Marker | None) -> Decision:
 
 
 def _booted_anew(state: SystemState, marker: Marker) -> Decision:
+    if state.power != "On":
+        return Decision("wait", f"a reset was sent, power state is {state.power}")
     if state.last_reset_at is None:
         return Decision("unknown", "BMC does not report its last reset; another witness must tell")
-    if state.last_reset_at == marker.last_reset_at or state.power != "On":
-        return Decision("wait", "a reset was sent, no new boot is reported yet")
+    if state.last_reset_at == marker.last_reset_at:
+        return Decision("wait", "a reset was sent, no new one is reported yet")
     return Decision("done", f"reset at {state.last_reset_at}")
 
 

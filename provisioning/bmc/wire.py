@@ -7,7 +7,7 @@ pinned; only first contact takes an unknown one, and it sends no credentials.
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Final
 
@@ -18,7 +18,7 @@ from provisioning.bmc.answers import Answer
 from provisioning.bmc.errors import BmcError, BmcTlsRefused, BmcUnknown, BmcUnreachable
 
 CALLS_AT_ONCE: Final = 2
-_CUT = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError)
+_CUT = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
 
 class Pin(aiohttp.Fingerprint):
@@ -56,7 +56,9 @@ def pin_of(fingerprint: str | None) -> bytes | None:
 class Wire:
     """The connection to one BMC. requests: how many were sent."""
 
-    def __init__(self, http: aiohttp.ClientSession, name: str, base_url: str, fingerprint: str | None) -> None:
+    def __init__(
+        self, http: Callable[[], aiohttp.ClientSession], name: str, base_url: str, fingerprint: str | None
+    ) -> None:
         self.name = name
         self.requests = 0
         self._http = http
@@ -134,12 +136,12 @@ class Wire:
         self, method: str, url: URL, headers: Mapping[str, str], content: bytes | None, pin: Pin, changes: bool
     ) -> Answer:
         self.requests += 1
-        async with self._http.request(
+        async with self._http().request(
             method, url, data=content, headers=headers, ssl=pin, allow_redirects=False
         ) as response:
             try:
                 received = await response.read()
-            except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError):
+            except (aiohttp.ClientError, TimeoutError, OSError):
                 # The status is known: a lost token answers 401 with a broken body (quirk session-lost-on-bmc-reset).
                 if response.status < 300 and not changes:
                     raise
