@@ -24,7 +24,7 @@ from typing import Any
 from deploy import embedded, options, watch
 from deploy.launcher import Demo, say
 from deploy.place import CHECKOUT, Place, ServerFailed
-from deploy.programs import CommandFailed
+from deploy.programs import BadInput, CommandFailed
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _OPEN_FILES = 65536  # a worker holds a connection to each BMC, the simulator both ends of them
@@ -76,18 +76,18 @@ def _more_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
-def _run(demo: Demo) -> tuple[bool, dict[str, Any] | None]:
-    """Start, stay, stop. Gives whether it ended as asked, and the summary of a ONCE."""
+def _run(demo: Demo) -> tuple[int, dict[str, Any] | None]:
+    """Start, stay, stop. Gives the exit code, and the summary of a ONCE."""
     try:
         demo.start()
         ended = demo.stay()
         result = demo.sum_up()
-        return ended, result
+        return (0 if ended and watch.holds(result) else 1), result
     except Asked:
-        return not demo.asked.once, None
+        return int(demo.asked.once), None
     except (CommandFailed, ServerFailed, watch.AskFailed) as failed:
         say(f"{failed}")
-        return False, None
+        return (2 if isinstance(failed, BadInput) else 1), None
     finally:
         _ignore_signals()
         say("stopping")
@@ -105,7 +105,7 @@ def main(words: Sequence[str]) -> int:
     try:
         with _slot(asked.once) as name:
             run, place = CHECKOUT / ".run" / name, Place(name)
-            ended, result = _run(Demo(_prepared(asked, run, place), run, place))
+            code, result = _run(Demo(_prepared(asked, run, place), run, place))
     except Asked:  # before anything ran
         return 1
     except (CommandFailed, ServerFailed) as failed:
@@ -113,8 +113,7 @@ def main(words: Sequence[str]) -> int:
         return 1
     if result is not None:
         print(json.dumps(result), flush=True)
-        ended = ended and watch.holds(result)
-    return 0 if ended else 1
+    return code
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from deploy.place import CHECKOUT, Place
 _TURN_WORKERS = 1  # one a site: more only share the work of the one pump
 _PROGRESS_S = 10.0
 _LOOK_S = 1.0
+_AT_REST_LOOKS = 3
 # Nothing has moved for so long: real seconds, and besides that simulated ones, for a burn-in is an hour of silence.
 _STALL_S, _STALL_SIMULATED_S = 900.0, 4 * 3600.0
 _ACTING = ("web", "beat", "worker")
@@ -226,14 +227,15 @@ class Demo:
     def stay(self) -> bool:
         """Keep everything running. With ONCE until no operation is under way; True when something moved to the end."""
         chaos = Chaos(kill=self._kill_workers, flush=self._flush) if self.asked.chaos else None
-        moved, moved_at = -1, time.monotonic()
+        moved, moved_at, at_rest = -1, time.monotonic(), 0
         stall_s = _STALL_S + _STALL_SIMULATED_S / self.asked.speed
         for seen in self.looks():
             if chaos:
                 chaos.look(seen.done)
             if seen.moved != moved:
                 moved, moved_at = seen.moved, time.monotonic()
-            if self.asked.once and seen.under_way == 0:
+            at_rest = at_rest + 1 if seen.under_way == 0 else 0
+            if self.asked.once and at_rest == _AT_REST_LOOKS:
                 return True
             if self.asked.once and time.monotonic() - moved_at > stall_s:
                 say(f"nothing has moved for {stall_s:.0f} s: giving up")

@@ -13,11 +13,16 @@ from pathlib import Path
 from deploy import processes
 
 _BACK_OFF_S = (0.5, 1, 2, 5, 10, 30)
+_BAD_INPUT = 2  # as every command of ours exits then; starting it again would not help
 _STEADY_S = 60  # who has run this long begins again at the shortest back-off
 
 
 class CommandFailed(RuntimeError):
     """A command that the launcher waits for has failed; the words end with what it printed last."""
+
+
+class BadInput(CommandFailed):
+    """A program has refused what it was given (exit code 2); the words are its own."""
 
 
 @dataclass
@@ -45,7 +50,7 @@ class Program:
         self._started_at = time.monotonic()
 
     def look(self) -> None:
-        """Note its CPU time; when it has ended, start it again once its back-off is over."""
+        """Note its CPU time; when it has ended, start it again once its back-off is over. Raises BadInput."""
         if self.process is None:
             if time.monotonic() >= self._start_at:
                 self.start()
@@ -56,6 +61,8 @@ class Program:
         self._note_end(code)
 
     def _note_end(self, code: int) -> None:
+        if code == _BAD_INPUT:
+            raise BadInput(f"{self.name} refuses: {_last_lines(self.log, 1)}")
         now = time.monotonic()
         self._quick_ends = 0 if now - self._started_at > _STEADY_S else self._quick_ends + 1
         wait_s = _BACK_OFF_S[min(self._quick_ends, len(_BACK_OFF_S) - 1)]
@@ -98,6 +105,10 @@ class Program:
             print(f"{self.name} does not end within {within_s:.0f} s: killed", file=sys.stderr)
             self.kill()
         self._forget()
+
+
+def _last_lines(log: Path, n: int) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-n:])
 
 
 def _ending(code: int) -> str:
@@ -158,6 +169,6 @@ def command(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path
     with log.open("a") as file:
         file.write(output)
     if child.returncode not in right:
-        last = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-        raise CommandFailed(f"{' '.join(argv[1:])}: {_ending(child.returncode)}\n{last}")
+        kind = BadInput if child.returncode == _BAD_INPUT else CommandFailed
+        raise kind(f"{' '.join(argv[1:])}: {_ending(child.returncode)}\n{_last_lines(log, 15)}")
     return output

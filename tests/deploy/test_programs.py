@@ -99,3 +99,10 @@ def test_a_failed_command_says_what_it_printed(tmp_path: Path) -> None:
     assert programs.command([sys.executable, "-c", "print(8); raise SystemExit(1)"], right=(0, 1), **run) == "8\n"
     with pytest.raises(programs.CommandFailed, match=r"exit 1\n(?s:.*)oh no"):
         programs.command([sys.executable, "-c", "raise SystemExit('oh no')"], **run)
+
+
+def test_who_refuses_its_input_is_not_started_again(tmp_path: Path, kept: programs.Programs) -> None:
+    refusing = kept.add(program(tmp_path, "import sys; print('faults: unknown host'); sys.exit(2)"))
+    refusing.process.wait(60)
+    with pytest.raises(programs.BadInput, match="program refuses: faults: unknown host"):
+        kept.look()
