@@ -2,6 +2,8 @@
 
     db        PostgreSQL in a transaction that is rolled back; mark `db`
     real_db   a database of its own, committed for real, with worker processes; mark `workers`
+    site      the web of such a database, running; mark `workers`
+    page      a page of headless Chromium; mark `browser`
     client    Django's test client
 Tests that ask for neither database cannot reach one; they are marked `pure`.
 """
@@ -11,10 +13,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import loopback, servers
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 _HOME = Path(tempfile.mkdtemp(prefix="muster-test-"))
 _KEY = "bXVzdGVyLXRlc3RzLW11c3Rlci10ZXN0cy1tdXN0ZXI="
@@ -37,8 +43,9 @@ from django.db import connections  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.utils import setup_test_environment, teardown_test_environment  # noqa: E402
 
-from tests.support import database  # noqa: E402
+from tests.support import database, web  # noqa: E402
 
+_MARKS = {"page": "browser", "real_db": "workers", "db": "db"}
 _NEEDS = ("e2e", "browser", "api", "workers", "db", "pure")
 
 
@@ -49,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "e2e" in Path(item.path).parts:
             item.add_marker("e2e")
         elif not any(item.get_closest_marker(name) for name in _NEEDS):
-            item.add_marker("workers" if "real_db" in fixtures else "db" if "db" in fixtures else "pure")
+            item.add_marker(next((mark for name, mark in _MARKS.items() if name in fixtures), "pure"))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -96,3 +103,16 @@ def real_db(postgres: None, tmp_path: Path) -> Iterator[database.RealDatabase]:
 def client() -> Client:
     """A browser without a sign-in."""
     return Client()
+
+
+@pytest.fixture
+def site(real_db: database.RealDatabase) -> web.Site:
+    """The web, running on the test's own database."""
+    return web.serve(real_db)
+
+
+@pytest.fixture
+def page() -> Iterator["Page"]:
+    """A page of a new headless Chromium."""
+    with web.browsing() as new:
+        yield new
