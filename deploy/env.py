@@ -97,7 +97,9 @@ def database(name: str) -> dict[str, Any] | None:
 
 def refuse_unknown() -> None:
     """Call when every setting has been read: a MUSTER_* variable that nobody asked for is a spelling mistake."""
-    unknown = sorted(n for n in os.environ if n.startswith("MUSTER_") and n not in _read and not n.startswith("MUSTER_TEST_"))
+    unknown = sorted(
+        n for n in os.environ if n.startswith("MUSTER_") and n not in _read and not n.startswith("MUSTER_TEST_")
+    )
     if unknown:
         known = ", ".join(sorted(n for n in _read if n.startswith("MUSTER_")))
         raise BadEnvironment(unknown[0], os.environ[unknown[0]], f"no such setting; known are {known}")

@@ -12,7 +12,9 @@ DEBUG = env.flag("MUSTER_DEBUG")
 _AS_OWNER = {"migrate", "partitions", "makemigrations", "sqlmigrate", "check", "flush_expired"}
 _command = sys.argv[1] if len(sys.argv) > 1 and Path(sys.argv[0]).name.startswith("manage") else ""
 
-SECRET_KEY = env.secret("MUSTER_SECRET_KEY") or (_secrets.token_urlsafe(50) if DEMO or not env.secret("DATABASE_URL") else "")
+SECRET_KEY = env.secret("MUSTER_SECRET_KEY") or (
+    _secrets.token_urlsafe(50) if DEMO or not env.secret("DATABASE_URL") else ""
+)
 if not SECRET_KEY:
     raise env.BadEnvironment("MUSTER_SECRET_KEY", "", "set MUSTER_SECRET_KEY or MUSTER_SECRET_KEY_FILE")
 ALLOWED_HOSTS = [h for h in env.text("MUSTER_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]").split(",") if h]
@@ -24,7 +26,9 @@ _owner_database = env.database("MUSTER_OWNER_DATABASE_URL")
 _database = (_owner_database if _command in _AS_OWNER else None) or _app_database
 DATABASES = {"default": _database or {"ENGINE": "django.db.backends.postgresql", "NAME": "muster"}}
 if _database and not DEMO and DATABASES["default"]["HOST"].startswith(("/run/user/", "/tmp/muster-")):
-    raise env.BadEnvironment("DATABASE_URL", DATABASES["default"]["HOST"], "the embedded server is for MUSTER_DEMO=1 only")
+    raise env.BadEnvironment(
+        "DATABASE_URL", DATABASES["default"]["HOST"], "the embedded server is for MUSTER_DEMO=1 only"
+    )
 REDIS_URL = env.secret("REDIS_URL") or "redis://127.0.0.1:6379/0"
 
 INSTALLED_APPS = [

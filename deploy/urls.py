@@ -1,5 +1,7 @@
 """Every URL of Muster."""
 
-from typing import Any
+from django.urls import include, path
 
-urlpatterns: list[Any] = []
+urlpatterns = [
+    path("", include("provisioning.boot.urls")),
+]

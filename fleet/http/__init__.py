@@ -1,0 +1,1 @@
+"""Shared by all pages and endpoints: who asks, what they may, how refusals look."""

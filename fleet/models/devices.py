@@ -58,6 +58,7 @@ class Device(Subject):
     unit = models.PositiveSmallIntegerField(null=True)
     pod = models.TextField(blank=True, default="")
     uuid = models.TextField(blank=True, default="")
+    boot_id = models.TextField(blank=True, default="")
     imported = models.BooleanField(default=False)
     observe_only = models.BooleanField(default=False)
     fingerprint = models.TextField(blank=True, default="")

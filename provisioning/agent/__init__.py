@@ -1,0 +1,1 @@
+"""The agent on an installed host: facts and tests over HTTP."""

@@ -1,0 +1,1 @@
+"""The operations engine: one mechanism for everything that takes longer than a request (engine.md)."""

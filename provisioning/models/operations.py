@@ -11,7 +11,8 @@ class Operation(Subject):
 
     after: the operation of the same chain that must succeed first; cleared when it has. wake_at: when to look next,
     empty while it is held back by its campaign. fence: the number of the newest claim; a write with an older one writes
-    nothing. result: what its steps found, at most 64 kB. seen: the last observation, in words.
+    nothing. pokes: counts what happened from outside (a boot event, a cancel), so that none falls between two looks.
+    result: what its steps found, at most 64 kB. seen: the last observation, in words.
     """
 
     kind = models.TextField()
@@ -28,6 +29,7 @@ class Operation(Subject):
     step_name = models.TextField(blank=True, default="")
     attempt = models.PositiveSmallIntegerField(default=1)
     wake_at = models.DateTimeField(null=True)
+    pokes = models.PositiveIntegerField(default=0)
     waits_for = models.TextField(blank=True, default="")
     deadline_at = models.DateTimeField(null=True)
     step_started_at = models.DateTimeField(null=True)

@@ -1,0 +1,153 @@
+"""Rows of the boot service: find a window by what a machine shows, note what happened, wake its operation."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+from django.http import HttpRequest
+
+from fleet import secrets
+from fleet.errors import MusterError
+from provisioning.engine.hint import look_soon
+
+
+class BootRefused(MusterError):
+    """403: this token is unknown, used, or not for you. Says no more than that."""
+
+    status = 403
+    code = "refused"
+
+
+@dataclass(frozen=True)
+class Window:
+    """What the views need of an open window."""
+
+    id: int
+    operation: int
+    device: int
+    host: str
+    mode: str
+    delivery: str
+    macs: list[str]
+    uuid: str
+    serial: str
+    orders: dict[str, Any]
+    boot_id: str
+    closed: bool
+
+
+# key: a column with its own partial index. Closed windows are found too: a late or repeated report is an answer, not a riddle.
+FIND = """
+SELECT w.id, w.operation_id, w.device_id, d.name, w.mode, w.delivery, w.macs, w.uuid, w.serial, w.orders::text, w.boot_id,
+  w.closed_at IS NOT NULL
+FROM provisioning_bootwindow w JOIN fleet_device d ON d.id = w.device_id
+WHERE w.{key} = %s AND w.{key} <> '' ORDER BY w.id DESC LIMIT 1
+"""
+
+KEYS = ("uri_sha256", "boot_sha256", "session_sha256", "home_sha256")
+
+BY_MAC = """
+SELECT d.id, d.name, d.state, d.site_id, w.id FROM fleet_address a JOIN fleet_device d ON d.id = a.device_id
+LEFT JOIN provisioning_bootwindow w ON w.device_id = d.id AND w.closed_at IS NULL
+WHERE a.mac = %s
+"""
+
+BY_ID = FIND.replace("w.{key} = %s AND w.{key} <> ''", "w.id = %s")
+
+NOTE = """
+INSERT INTO provisioning_bootrequest (endpoint, status, device_id, operation_id, remote, words)
+VALUES (%s, %s, %s, %s, %s, %s)
+"""
+
+WAKE = "UPDATE provisioning_operation SET pokes = pokes + 1, wake_at = now() WHERE id = %s AND state IN ('queued', 'active')"
+
+UNEXPECTED = """
+INSERT INTO fleet_finding (stable_id, domain, kind, severity, words, cause, device_id, subjects, evidence, opened_at, seen_at, closed_words)
+VALUES (%s, %s, %s, %s, %s, '', %s, '[]', '{}', now(), now(), '')
+ON CONFLICT (stable_id) WHERE closed_at IS NULL DO UPDATE SET seen_at = now(), words = excluded.words
+"""
+
+
+def by_token(key: str, token: str) -> Window | None:
+    """The window that a token belongs to, by one of KEYS."""
+    assert key in KEYS
+    return _one(FIND.format(key=key), secrets.digest(token))
+
+
+def by_id(window_id: int) -> Window | None:
+    """A window by its id."""
+    return _one(BY_ID, window_id)
+
+
+def _one(sql: str, value: Any) -> Window | None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [value])
+        row = cursor.fetchone()
+    return None if row is None else Window(*row[:9], json.loads(row[9]), *row[10:])
+
+
+def by_mac(mac: str) -> tuple[int, str, str, int, int | None] | None:
+    """(device, name, state, site, open window or None) of the machine with this MAC."""
+    with connection.cursor() as cursor:
+        cursor.execute(BY_MAC, [mac.lower()])
+        row: tuple[int, str, str, int, int | None] | None = cursor.fetchone()
+    return row
+
+
+def note(request: HttpRequest, endpoint: str, status: int, window: Window | None, words: str, *, device: int | None = None) -> None:
+    """Put a request on record, with the operation that it belonged to."""
+    with connection.cursor() as cursor:
+        cursor.execute(NOTE, _note_row(request, endpoint, status, window, words, device))
+
+
+def _note_row(
+    request: HttpRequest, endpoint: str, status: int, window: Window | None, words: str, device: int | None = None
+) -> list[Any]:
+    remote = str(request.META.get("REMOTE_ADDR", ""))
+    return [endpoint, status, window.device if window else device, window.operation if window else None, remote, words[:500]]
+
+
+def change(
+    request: HttpRequest,
+    endpoint: str,
+    window: Window,
+    words: str,
+    columns: dict[str, Any],
+    *,
+    wake: bool,
+    sql: str = "",
+    values: Sequence[Any] = (),
+) -> None:
+    """Change columns of a window, note the request, and wake the operation if it waits for this: one transaction.
+
+    The operation is locked before the window, as the engine does. sql: further
+    assignments, with their values.
+    """
+    sets = ", ".join([f"{name} = %s" for name in columns] + ([sql] if sql else []))
+    with transaction.atomic(), connection.cursor() as cursor:
+        if wake:
+            cursor.execute(WAKE, [window.operation])
+            look_soon()
+        cursor.execute(f"UPDATE provisioning_bootwindow SET {sets} WHERE id = %s", [*columns.values(), *values, window.id])
+        cursor.execute(NOTE, _note_row(request, endpoint, 200, window, words))
+
+
+def refuse(request: HttpRequest, endpoint: str, window: Window | None, words: str) -> BootRefused:
+    """Record a refused use; what the machine is told says nothing of why."""
+    note(request, endpoint, 403, window, words)
+    if window is not None:
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE provisioning_bootwindow SET refused = refused + 1 WHERE id = %s", [window.id])
+            stable = f"security:boot_refused:{window.device}"
+            cursor.execute(UNEXPECTED, [stable, "security", "boot_refused", "warning", f"{window.host}: {words}", window.device])
+    return BootRefused("refused", hint="this machine has no open window, or its token is used")
+
+
+def unexpected(request: HttpRequest, device: int, name: str, words: str) -> None:
+    """A known machine asked although nothing was opened for it: a finding."""
+    note(request, "script", 200, None, words, device=device)
+    with connection.cursor() as cursor:
+        stable = f"inventory:boot_unexpected:{device}"
+        cursor.execute(UNEXPECTED, [stable, "inventory", "boot_unexpected", "info", f"{name}: {words}", device])

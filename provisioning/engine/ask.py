@@ -1,0 +1,280 @@
+"""What people and programs may ask of the engine: operations, cancel, retry, skip. Each writes all or nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError, connection, transaction
+
+from fleet import lifecycle
+from fleet.errors import BadValue, MusterError, NotFound, WrongState
+from fleet.models import Actor, Device
+from provisioning.engine.hint import look_soon
+from provisioning.models import Operation, Step
+from provisioning.operations import power
+from provisioning.operations.registry import KINDS
+
+REASON_LIMIT = 500
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One operation to be made. after: index in the same list of the one before it in its chain, None for due now."""
+
+    kind: str
+    device: Device
+    params: Mapping[str, Any]
+    after: int | None = None
+    chain_n: int = 0
+
+
+def check_kind(kind: str, params: Mapping[str, Any]) -> None:
+    """422 for a kind or parameters that do not exist."""
+    if kind not in KINDS:
+        raise BadValue(f"there is no operation {kind!r}", field="kind", value=kind, expected=", ".join(sorted(KINDS)))
+    allowed = {"power": {"action"}, "validate": {"into_service"}}.get(kind, set())
+    unknown = sorted(set(params) - allowed)
+    if unknown:
+        expected = ", ".join(sorted(allowed)) or "no parameters"
+        raise BadValue(f"{kind} has no parameter {unknown[0]!r}", field=f"params.{unknown[0]}", value=params[unknown[0]], expected=expected)
+    if kind == "power" and params.get("action") not in power.ACTIONS:
+        expected = ", ".join(sorted(power.ACTIONS))
+        raise BadValue("power needs an action", field="params.action", value=params.get("action"), expected=expected)
+    if not isinstance(params.get("into_service", False), bool):
+        raise BadValue("into_service is true or false", field="params.into_service", value=params["into_service"], expected="true or false")
+
+
+def operations(
+    *, kind: str, devices: Sequence[Device], params: Mapping[str, Any], actor: Actor, reason: str = ""
+) -> list[Operation]:
+    """Ask for one operation on each of these devices: all or none, in one statement.
+
+    Raises BadValue (422), WrongState (409) that lists every host that is refused and why.
+    """
+    check_kind(kind, params)
+    refuse(kind, devices)
+    return create([Asked(kind, device, params) for device in devices], actor=actor, reason=reason)
+
+
+def refuse(kind: str, devices: Sequence[Device]) -> None:
+    """409 with every host that may not start this kind now: wrong state, or busy."""
+    refused = []
+    for device in devices:
+        if device.kind != "host":
+            refused.append(_refusal(device, f"{device.name} is a {device.role}, not a host"))
+        elif device.state not in KINDS[kind].from_states:
+            expected = ", ".join(sorted(KINDS[kind].from_states))
+            refused.append(_refusal(device, f"{device.name} is {device.state}; {kind} starts from {expected}"))
+        elif device.active_operation is not None:
+            words = f"{device.name} has operation {device.active_operation} ({device.active_kind}) under way"
+            refused.append(_refusal(device, words))
+    if refused:
+        raise WrongState(refused[0]["title"], field="host", value=refused[0]["value"], errors=refused)
+
+
+def _refusal(device: Device, title: str) -> dict[str, Any]:
+    return {"field": "host", "value": device.name, "title": title}
+
+
+def create(asked: Sequence[Asked], *, actor: Actor, reason: str = "", campaign: Any = None) -> list[Operation]:
+    """Insert operations and their first transition. The unique index decides about a second one on a host: 409."""
+    rows = [
+        Operation(
+            kind=a.kind,
+            device=a.device,
+            site_id=a.device.site_id,
+            campaign=campaign,
+            chain_n=a.chain_n,
+            mutating=KINDS[a.kind].mutating,
+            params=dict(a.params),
+            actor=actor,
+            reason=reason[:REASON_LIMIT],
+            step_name=KINDS[a.kind].steps[0].name,
+        )
+        for a in asked
+    ]
+    try:
+        with transaction.atomic():
+            _insert(rows, asked)
+            ids = [o.pk for o in rows]
+            lifecycle.move("operation", ids, to="queued", actor=actor, reason=reason[:REASON_LIMIT] or "asked for")
+            look_soon()
+    except IntegrityError as error:
+        if "one_mutating_operation" not in str(error):
+            raise
+        raise busy([a.device.pk for a in asked]) from error
+    return rows
+
+
+def _insert(rows: list[Operation], asked: Sequence[Asked]) -> None:
+    """Chains refer to rows of the same insert, so ids are drawn first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT nextval(pg_get_serial_sequence('provisioning_operation', 'id')), now() FROM generate_series(1, %s)", [len(rows)]
+        )
+        drawn = cursor.fetchall()
+    for operation, a, (pk, now) in zip(rows, asked, drawn, strict=True):
+        operation.pk = pk
+        if a.after is None:
+            operation.wake_at = now
+        else:
+            operation.after_id = drawn[a.after][0]
+    Operation.objects.bulk_create(rows, batch_size=2000)
+
+
+def busy(devices: Sequence[int]) -> WrongState:
+    """The 409 that names the operation that is already under way on each of these hosts."""
+    found = Operation.objects.filter(
+        device_id__in=devices, mutating=True, state__in=["queued", "active", "lost"], after__isnull=True
+    ).values_list("device__name", "id", "kind", "state")
+    errors = [
+        {"field": "host", "value": name, "title": f"{name} has operation {pk} ({kind}, {state}) under way", "operation": pk}
+        for name, pk, kind, state in found
+    ]
+    title = str(errors[0]["title"]) if errors else "another operation was asked for at the same moment"
+    return WrongState(title, code="busy", field="host", errors=errors, hint="wait for it or cancel it")
+
+
+def _locked(operation_id: int) -> Operation:
+    try:
+        return Operation.objects.select_for_update(of=("self",)).select_related("device").get(pk=operation_id)
+    except Operation.DoesNotExist as error:
+        raise NotFound(f"there is no operation {operation_id}", field="id", value=operation_id) from error
+
+
+def _reason(reason: str) -> str:
+    if not 3 <= len(reason.strip()) <= REASON_LIMIT:
+        raise BadValue("a reason is needed", field="reason", value=reason, expected=f"3 to {REASON_LIMIT} characters")
+    return reason.strip()
+
+
+def cancel(*, operation_id: int, actor: Actor, reason: str) -> Operation:
+    """Cancel at the next safe point: at once when nobody has begun, else after the step under way."""
+    words = _reason(reason)
+    with transaction.atomic():
+        operation = _locked(operation_id)
+        if operation.state == "queued":
+            lifecycle.move("operation", [operation_id], to="cancelled", actor=actor, reason=words, cause="cancelled")
+            Operation.objects.filter(pk=operation_id).update(wake_at=None, cause="cancelled", words=words, after=None)
+            _cancel_followers(operation_id, actor)
+        elif operation.state == "active":
+            _poke(operation_id, cancel_by_id=actor.pk, cancel_reason=words)
+        elif operation.state != "cancelled":
+            raise WrongState(
+                f"operation {operation_id} is {operation.state}", field="state", value=operation.state, expected="queued or active"
+            )
+        look_soon()
+    operation.refresh_from_db()
+    return operation
+
+
+def _poke(operation_id: int, **columns: Any) -> None:
+    from django.db.models import F
+    from django.db.models.functions import Now
+
+    Operation.objects.filter(pk=operation_id).update(pokes=F("pokes") + 1, wake_at=Now(), **columns)
+
+
+def _cancel_followers(operation_id: int, actor: Actor) -> None:
+    """The rest of a chain has nothing to wait for any more."""
+    while followers := list(Operation.objects.filter(after_id=operation_id, state="queued").values_list("id", flat=True)):
+        lifecycle.move("operation", followers, to="cancelled", actor=actor, reason="the one before it was cancelled")
+        Operation.objects.filter(pk__in=followers).update(cause="cancelled", after=None)
+        operation_id = followers[0]
+
+
+def retry(*, operation_id: int, actor: Actor, reason: str) -> Operation:
+    """A failed operation goes on from its failed step, by a person who saw why it failed."""
+    words = _reason(reason)
+    with transaction.atomic():
+        operation = _locked(operation_id)
+        _must_be(operation, "failed")
+        _requeue(operation, actor, words, step=_safe_step(operation))
+    operation.refresh_from_db()
+    return operation
+
+
+def skip(*, operation_id: int, actor: Actor, reason: str) -> Operation:
+    """An admin leaves out the failed step; on record as a step of its own."""
+    words = _reason(reason)
+    with transaction.atomic():
+        operation = _locked(operation_id)
+        _must_be(operation, "failed")
+        steps = KINDS[operation.kind].steps
+        if operation.step + 1 >= len(steps):
+            raise WrongState("the last step earns the state: it cannot be skipped", field="step", value=operation.step_name)
+        if operation.ended_at is None:
+            raise MusterError("operation has no end", code="bug")
+        Step.objects.create(
+            operation=operation,
+            n=operation.step,
+            name=operation.step_name,
+            attempt=operation.attempt,
+            fence=operation.fence,
+            started_at=operation.ended_at,
+            ended_at=operation.ended_at,
+            outcome="skipped",
+            words=f"by {actor.name}: {words}",
+        )
+        _requeue(operation, actor, f"skipped step {operation.step_name}: {words}", step=operation.step + 1)
+    operation.refresh_from_db()
+    return operation
+
+
+def _must_be(operation: Operation, state: str) -> None:
+    if operation.state != state:
+        raise WrongState(
+            f"operation {operation.pk} is {operation.state}", field="state", value=operation.state, expected=state
+        )
+
+
+def _safe_step(operation: Operation) -> int:
+    """From the failed step; but a boot that failed begins again with a new window, since its tokens are dead."""
+    names = [s.name for s in KINDS[operation.kind].steps]
+    if "window" in names and operation.step > names.index("window"):
+        return 0
+    return operation.step
+
+
+def _requeue(operation: Operation, actor: Actor, words: str, *, step: int) -> None:
+    name = KINDS[operation.kind].steps[step].name
+    try:
+        with transaction.atomic():
+            lifecycle.move("operation", [operation.pk], to="queued", actor=actor, reason=words)
+            _poke(
+                operation.pk,
+                step=step,
+                step_name=name,
+                attempt=1,
+                step_started_at=None,
+                step_deadline_at=None,
+                ended_at=None,
+                cause="",
+                words="",
+                cancel_by=None,
+                cancel_reason="",
+                result={k: v for k, v in operation.result.items() if k not in ("boot_tries", "asks_before", "before_reset")},
+            )
+    except IntegrityError as error:
+        raise busy([operation.device_id or 0]) from error
+    look_soon()
+
+
+def found(*, operation_id: int, actor: Actor, reason: str, go_on: bool) -> Operation:
+    """Somebody looked at a lost operation: it goes on from its step, or it failed."""
+    words = _reason(reason)
+    with transaction.atomic():
+        operation = _locked(operation_id)
+        _must_be(operation, "lost")
+        to = "active" if go_on else "failed"
+        lifecycle.move("operation", [operation_id], to=to, actor=actor, reason=words, cause="" if go_on else "outcome_unknown")
+        if go_on:
+            operation.intents.filter(settled_at=None).update(settled_at=operation.ended_at)
+            _poke(operation_id, ended_at=None, attempt=operation.attempt + 1, step_started_at=None, step_deadline_at=None)
+        else:
+            Device.objects.filter(pk=operation.device_id, active_operation=operation_id).update(
+                active_operation=None, active_kind="", active_step="", no_power_by=None
+            )
+        look_soon()
+    operation.refresh_from_db()
+    return operation

@@ -1,0 +1,236 @@
+"""Due work, claims with fencing, and intents: every statement that decides who may act. SKIP LOCKED lives here only."""
+
+import json
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from fleet import lifecycle
+from provisioning.models import WorkerProcess
+from provisioning.operations import pace
+
+CLAIM_S = 45
+CALL_TIMEOUT_S = 20
+POWER_ACTIONS_AN_HOUR = 6
+
+# Plan: partial index operation_due; one index scan however many hosts wait. A campaign that is not running starts
+# nothing new, but what is active goes on to its own end.
+CLAIM = """
+WITH due AS (
+  SELECT o.id FROM provisioning_operation o LEFT JOIN provisioning_campaign c ON c.id = o.campaign_id
+  WHERE o.state IN ('queued', 'active') AND o.after_id IS NULL AND o.wake_at <= now()
+    AND (o.claimed_until IS NULL OR o.claimed_until < now())
+    AND (o.state = 'active' OR c.id IS NULL OR c.state = 'running')
+  ORDER BY o.wake_at LIMIT %(room)s FOR UPDATE OF o SKIP LOCKED)
+UPDATE provisioning_operation o SET
+  fence = nextval('provisioning_fence'), claimed_until = now() + %(claim_s)s * interval '1 s', claimed_by = %(me)s,
+  step_deadline_at = CASE WHEN o.claimed_until IS NULL THEN o.step_deadline_at
+                          ELSE o.step_deadline_at + (now() - o.claimed_until) END,
+  started_at = coalesce(o.started_at, now())
+FROM due WHERE o.id = due.id
+RETURNING o.id, o.state, o.device_id
+"""
+
+# One row a claimed operation with everything that its step may need: no query per host.
+SNAPSHOT = """
+SELECT o.id, o.kind, o.params::text AS params, o.result::text AS result, o.step, o.attempt, o.fence, o.pokes,
+  o.step_started_at, o.step_deadline_at, o.chain_n, o.cancel_by_id, o.cancel_reason, o.device_id, o.claimed_until,
+  d.name, d.state AS host_state, d.serial, d.uuid, d.boot_id, d.health, d.held, d.profile_id,
+  b.id AS bmc_id, b.address AS bmc_address, b.mac AS bmc_mac, b.fingerprint, b.session_state, b.session_worker,
+  b.session_ciphertext, b.blocked_until, s.ciphertext AS secret,
+  a.macs, a.address, i.sent::text AS sent, row_to_json(w)::text AS boot_window, v.waived
+FROM provisioning_operation o
+JOIN fleet_device d ON d.id = o.device_id
+LEFT JOIN fleet_bmc b ON b.device_id = d.id
+LEFT JOIN fleet_secret s ON s.id = b.secret_id
+LEFT JOIN LATERAL (SELECT array_agg(x.mac) FILTER (WHERE x.mac <> '') AS macs, min(host(x.address)) AS address
+  FROM fleet_address x JOIN fleet_network n ON n.id = x.network_id
+  WHERE x.device_id = d.id AND n.purpose = 'provisioning') a ON true
+LEFT JOIN LATERAL (SELECT jsonb_agg(jsonb_build_array(t.what, t.at, t.attempt, t.settled_at IS NOT NULL) ORDER BY t.id) AS sent
+  FROM provisioning_intent t WHERE t.operation_id = o.id AND t.step = o.step) i ON true
+LEFT JOIN LATERAL (SELECT mode, opened_at, boot_used_at, asks, asked_at, stage, stage_at, words, done, total, failed_code,
+    boot_id, inventory, tests, tested, written, phone_home
+  FROM provisioning_bootwindow bw WHERE bw.operation_id = o.id ORDER BY bw.id DESC LIMIT 1) w ON true
+LEFT JOIN LATERAL (SELECT array_agg(wv.check_name) AS waived FROM fleet_waiver wv
+  WHERE wv.ends_at > now() AND (wv.device_id = d.id OR wv.profile_id = d.profile_id)) v ON true
+WHERE o.id = ANY(%(ids)s)
+"""
+
+ACTIVE = """
+UPDATE fleet_device d SET active_operation = o.id, active_kind = o.kind, active_step = o.step_name
+FROM provisioning_operation o WHERE o.id = ANY(%s) AND d.id = o.device_id AND o.mutating
+"""
+
+RENEW = """
+UPDATE provisioning_operation o SET claimed_until = now() + %(claim_s)s * interval '1 s'
+FROM unnest(%(ids)s::bigint[], %(fences)s::bigint[]) AS r(id, fence) WHERE o.id = r.id AND o.fence = r.fence
+"""
+
+NEXT_DUE = """
+SELECT extract(epoch FROM min(greatest(o.wake_at, coalesce(o.claimed_until, o.wake_at))) - now())::float8
+FROM provisioning_operation o LEFT JOIN provisioning_campaign c ON c.id = o.campaign_id
+WHERE o.state IN ('queued', 'active') AND o.after_id IS NULL AND o.wake_at IS NOT NULL
+  AND (o.state = 'active' OR c.id IS NULL OR c.state = 'running')
+"""
+
+# The guard is the intent: whatever it checks is a column of a row that this statement locks, in the order of device ids.
+INTEND = """
+WITH w AS (
+  SELECT * FROM unnest(%(op)s::bigint[], %(fence)s::bigint[], %(step)s::int[], %(attempt)s::int[], %(what)s::text[],
+                       %(power)s::bool[], %(beacon)s::bool[], %(critical)s::bool[])
+    WITH ORDINALITY AS w(op, fence, step, attempt, what, power, beacon, critical, n)),
+l AS (
+  SELECT o.id AS op, o.fence, o.state, o.claimed_until, d.id AS device, d.held, d.no_power_by, d.observe_only, d.power_at,
+    clock_timestamp() AS at
+  FROM provisioning_operation o JOIN fleet_device d ON d.id = o.device_id
+  WHERE o.id IN (SELECT op FROM w) ORDER BY d.id FOR UPDATE OF o, d),
+j AS (
+  SELECT w.*, l.device, l.at,
+    (SELECT coalesce(array_agg(t), '{}') FROM unnest(l.power_at) t WHERE t > l.at - %(hour)s * interval '1 s') AS powers,
+    CASE WHEN l.fence <> w.fence OR l.state <> 'active' THEN 'fence'
+         WHEN l.claimed_until <= l.at + %(call_s)s * interval '1 s' THEN 'fence'
+         WHEN l.observe_only THEN 'observe_only'
+         WHEN l.held > 0 AND NOT w.beacon THEN 'hold'
+         WHEN w.power AND l.no_power_by IS NOT NULL AND l.no_power_by <> w.op THEN 'critical'
+         WHEN w.power AND (SELECT count(*) FROM unnest(l.power_at) t WHERE t > l.at - %(hour)s * interval '1 s') >= %(cap)s
+           THEN 'power_cap'
+         ELSE '' END AS refusal
+  FROM w JOIN l USING (op)),
+i AS (
+  INSERT INTO provisioning_intent (operation_id, device_id, step, attempt, what, power, fence, at)
+  SELECT op, device, step, attempt, what, power, fence, at FROM j WHERE refusal = '' ORDER BY device
+  RETURNING id, operation_id),
+u AS (
+  UPDATE fleet_device d SET
+    power_at = CASE WHEN j.power THEN j.powers || j.at ELSE d.power_at END,
+    no_power_by = CASE WHEN j.critical THEN j.op ELSE d.no_power_by END
+  FROM j WHERE d.id = j.device AND j.refusal = '' AND (j.power OR j.critical))
+SELECT j.n, j.refusal, i.id FROM j LEFT JOIN i ON i.operation_id = j.op
+"""
+
+REFUSALS = {
+    "fence": "another worker has taken this operation over, or its claim is too old to act on",
+    "hold": "a hold stands on this host: nothing is written to it",
+    "observe_only": "this host is observe-only: an admin must lift that first",
+    "critical": "another operation is in a critical section on this host: nobody changes its power",
+    "power_cap": f"{POWER_ACTIONS_AN_HOUR} power actions in the last hour: no more until then",
+}
+
+SESSION = """
+UPDATE fleet_bmc b SET session_state = r.state, session_worker = r.worker,
+  session_ciphertext = CASE WHEN r.state = 'opening' THEN b.session_ciphertext ELSE r.ciphertext END
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bytea[]) AS r(device, state, worker, ciphertext)
+WHERE b.device_id = r.device
+"""
+
+
+@dataclass(frozen=True)
+class Want:
+    """An intent asked for by a step."""
+
+    op: int
+    fence: int
+    step: int
+    attempt: int
+    what: str
+    power: bool
+    beacon: bool
+    critical: bool
+
+
+def me() -> str:
+    """This worker process: machine, pid and start time, so that a recycled pid is not taken for it."""
+    return f"{settings.WORKER_NAME or socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+
+
+def _started(pid: int) -> str:
+    """Start time of a process in clock ticks since boot (proc(5), field 22); '' when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _rows(cursor: Any) -> list[dict[str, Any]]:
+    names = [c.name for c in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def claim(*, room: int, worker: str) -> list[dict[str, Any]]:
+    """Claim due operations, at most `room`, and return all that their steps need. One transaction."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(CLAIM, {"room": room, "claim_s": CLAIM_S, "me": worker})
+        claimed = cursor.fetchall()
+        if not claimed:
+            return []
+        ids = [row[0] for row in claimed]
+        fresh = [row[0] for row in claimed if row[1] == "queued"]
+        if fresh:
+            lifecycle.move("operation", fresh, to="active", actor=lifecycle.system("engine"), reason="claimed")
+            cursor.execute(ACTIVE, [fresh])
+        cursor.execute(SNAPSHOT, {"ids": ids})
+        return _rows(cursor)
+
+
+def renew(ops: Sequence[tuple[int, int]]) -> None:
+    """Keep the claims of what is in flight: (operation, fence)."""
+    with connection.cursor() as cursor:
+        cursor.execute(RENEW, {"claim_s": CLAIM_S, "ids": [o for o, _ in ops], "fences": [f for _, f in ops]})
+
+
+def next_due() -> float | None:
+    """Seconds until something is due; None when nothing waits."""
+    with connection.cursor() as cursor:
+        cursor.execute(NEXT_DUE)
+        found = cursor.fetchone()[0]
+        return None if found is None else float(found)
+
+
+def intend(wants: Sequence[Want]) -> list[tuple[str, int | None]]:
+    """For each want, in order: ('', intent id), or (refusal code, None). One statement, committed before it returns."""
+    names = ("op", "fence", "step", "attempt", "what", "power", "beacon", "critical")
+    arguments: dict[str, Any] = {name: [getattr(w, name) for w in wants] for name in names}
+    arguments |= {"hour": pace.seconds(3600), "call_s": CALL_TIMEOUT_S, "cap": POWER_ACTIONS_AN_HOUR}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(INTEND, arguments)
+        found = {n: (refusal, intent) for n, refusal, intent in cursor.fetchall()}
+    return [found.get(n, ("fence", None)) for n in range(1, len(wants) + 1)]
+
+
+def store_sessions(rows: Sequence[tuple[int, str, str, bytes]]) -> None:
+    """(device, state, worker, ciphertext) of BMC sessions."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(SESSION, [list(column) for column in zip(*sorted(rows), strict=True)])
+
+
+def register() -> int:
+    """Note this worker, and free at once the claims of workers on this machine whose process is gone."""
+    name = me()
+    machine, _, rest = name.partition(":")
+    pid, _, started = rest.partition(":")
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+        others = list(WorkerProcess.objects.filter(machine=machine))
+        dead = [w for w in others if _started(w.pid) != w.started]
+        WorkerProcess.objects.filter(pk__in=[w.pk for w in dead]).delete()
+        WorkerProcess.objects.update_or_create(
+            name=name, defaults={"machine": machine, "pid": int(pid), "started": started, "seen_at": now}
+        )
+        cursor.execute(
+            "UPDATE provisioning_operation SET claimed_until = now() WHERE claimed_by = ANY(%s) AND claimed_until > now()",
+            [[w.name for w in dead]],
+        )
+        return int(cursor.rowcount)
+
+
+def parsed(text: str | None) -> Any:
+    """JSON text of a raw cursor; None stays None."""
+    return None if text is None else json.loads(text)

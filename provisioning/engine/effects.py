@@ -1,0 +1,216 @@
+"""Rows that outcomes ask for beside themselves: evidence, findings, windows, BMC and host columns, parts. In bulk."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+
+from fleet import lifecycle
+from provisioning.operations import pace
+from provisioning.operations.outcomes import (
+    BmcSeen,
+    CloseWindow,
+    Effect,
+    Evidence,
+    HostSeen,
+    IntoService,
+    LoginRefused,
+    OpenFinding,
+    OpenWindow,
+    PartsSeen,
+)
+
+BREAKER_REFUSALS = 2
+BREAKER_S = 15 * 60
+DATA_LIMIT = 60_000
+
+
+class HasEffects(Protocol):
+    """The part of a record that this module reads."""
+
+    @property
+    def op(self) -> int: ...
+    @property
+    def device(self) -> int: ...
+    @property
+    def effects(self) -> tuple[Effect, ...]: ...
+
+
+EVIDENCE = """
+INSERT INTO fleet_evidence (kind, device_id, operation_id, words, data)
+SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::jsonb[])
+RETURNING id, operation_id
+"""
+
+# A finding that is seen again stays one row: only the time and the words change.
+FINDINGS = """
+INSERT INTO fleet_finding (stable_id, domain, kind, severity, words, cause, device_id, operation_id, subjects, evidence,
+  opened_at, seen_at, closed_at, closed_words, owner_id)
+SELECT r.stable_id, r.domain, r.kind, r.severity, r.words, '', r.device, r.op, '[]', r.evidence::bigint[], now(), now(),
+  CASE WHEN r.closed THEN now() END, CASE WHEN r.closed THEN 'mended at once' ELSE '' END,
+  (SELECT id FROM fleet_party p WHERE r.kind = ANY(p.owns) OR r.domain = ANY(p.owns) ORDER BY id LIMIT 1)
+FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bool[], %s::text[])
+  AS r(stable_id, domain, kind, severity, words, device, op, closed, evidence)
+ON CONFLICT (stable_id) WHERE closed_at IS NULL DO UPDATE SET seen_at = now(), words = excluded.words
+"""
+
+CLOSE_WINDOWS = "UPDATE provisioning_bootwindow SET closed_at = now() WHERE operation_id = ANY(%s) AND closed_at IS NULL"
+CLOSE_OF_DEVICE = "UPDATE provisioning_bootwindow SET closed_at = now() WHERE device_id = ANY(%s) AND closed_at IS NULL"
+
+OPEN_WINDOW = """
+INSERT INTO provisioning_bootwindow (operation_id, device_id, mode, delivery, opened_at, macs, uuid, serial, orders,
+  uri_sha256, boot_sha256, claimed_from, session_sha256, home_sha256, asks, refused, stage, words, done, total, failed_code,
+  boot_id, tests)
+SELECT r.op, d.id, r.mode, r.delivery, now(),
+  coalesce((SELECT array_agg(lower(a.mac)) FROM fleet_address a JOIN fleet_network n ON n.id = a.network_id
+            WHERE a.device_id = d.id AND n.purpose = 'provisioning' AND a.mac <> ''), '{}'),
+  lower(d.uuid), coalesce(d.serial, ''), r.orders, r.uri, '', '', '', '', 0, 0, '', '', 0, 0, '', '', '[]'
+FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::jsonb[], %s::text[])
+  AS r(op, device, mode, delivery, orders, uri) JOIN fleet_device d ON d.id = r.device
+"""
+
+BMC_COLUMNS = ("fingerprint", "vendor", "model", "firmware", "clock_offset_s", "refused")
+HOST_COLUMNS = ("uuid", "boot_id", "fingerprint")
+
+REFUSED = """
+UPDATE fleet_bmc SET refused = refused + 1,
+  blocked_until = CASE WHEN refused + 1 >= %s THEN now() + %s * interval '1 s' ELSE blocked_until END
+WHERE device_id = ANY(%s)
+"""
+
+PARTS_BEFORE = """
+SELECT p.id, p.kind, p.serial, p.device_id, p.slot
+FROM fleet_part p JOIN unnest(%s::text[], %s::text[]) AS r(kind, serial) USING (kind, serial)
+"""
+
+# Whatever is in a slot where another serial is seen now has left it; first, since a slot holds one part.
+PARTS_GONE = """
+UPDATE fleet_part p SET device_id = NULL, slot = ''
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[]) AS r(device, kind, slot, serial)
+WHERE p.device_id = r.device AND p.kind = r.kind AND p.slot = r.slot AND p.serial <> r.serial
+RETURNING p.id, r.device, r.slot
+"""
+
+PARTS_PUT = """
+INSERT INTO fleet_part (device_id, kind, slot, serial, model, firmware, size, seen_at)
+SELECT DISTINCT ON (kind, serial) r.*, now()
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+  AS r(device, kind, slot, serial, model, firmware, size) ORDER BY kind, serial
+ON CONFLICT (kind, serial) DO UPDATE SET device_id = excluded.device_id, slot = excluded.slot, model = excluded.model,
+  firmware = excluded.firmware, size = excluded.size, seen_at = now()
+RETURNING id, kind, serial, device_id, slot
+"""
+
+PART_MOVES = """
+INSERT INTO fleet_partmove (part_id, from_device_id, from_slot, to_device_id, to_slot, at, actor_id, reason)
+SELECT part, nullif(from_device, 0), from_slot, nullif(to_device, 0), to_slot, now(), %s, 'seen by inspection'
+FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[]) AS r(part, from_device, from_slot, to_device, to_slot)
+"""
+
+
+def write(cursor: Any, records: Sequence[HasEffects]) -> dict[int, list[int]]:
+    """Write every effect of these records; returns the evidence ids of each operation."""
+    by_type: dict[type, list[tuple[HasEffects, Any]]] = {}
+    for record in records:
+        for effect in record.effects:
+            by_type.setdefault(type(effect), []).append((record, effect))
+    evidence = _evidence(cursor, by_type.get(Evidence, []))
+    _findings(cursor, by_type.get(OpenFinding, []), evidence)
+    if closes := by_type.get(CloseWindow):
+        close_windows(cursor, [r.op for r, _ in closes])
+    _open_windows(cursor, by_type.get(OpenWindow, []))
+    _columns(cursor, "fleet_bmc", "device_id", BMC_COLUMNS, by_type.get(BmcSeen, []))
+    _columns(cursor, "fleet_device", "id", HOST_COLUMNS, by_type.get(HostSeen, []))
+    if refused := by_type.get(LoginRefused):
+        cursor.execute(REFUSED, [BREAKER_REFUSALS, pace.seconds(BREAKER_S), sorted({r.device for r, _ in refused})])
+    _parts(cursor, by_type.get(PartsSeen, []))
+    return evidence
+
+
+def wants_service(record: HasEffects) -> bool:
+    """Whether the host is to be given to the scheduler."""
+    return any(isinstance(e, IntoService) for e in record.effects)
+
+
+def close_windows(cursor: Any, ops: Sequence[int]) -> None:
+    """Close the boot windows of operations; their tokens are dead."""
+    if ops:
+        cursor.execute(CLOSE_WINDOWS, [list(ops)])
+
+
+def _columns_of(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(c) for c in zip(*rows, strict=True)]
+
+
+def _evidence(cursor: Any, found: list[tuple[HasEffects, Evidence]]) -> dict[int, list[int]]:
+    ids: dict[int, list[int]] = {}
+    if found:
+        rows = [(e.kind, r.device, r.op, e.words[:2000], _bounded(e.data)) for r, e in found]
+        cursor.execute(EVIDENCE, _columns_of(rows))
+        for evidence_id, op in cursor.fetchall():
+            ids.setdefault(op, []).append(evidence_id)
+    return ids
+
+
+def _bounded(data: Any) -> str:
+    text = json.dumps(data, default=str)
+    return text if len(text) <= DATA_LIMIT else json.dumps({"cut": True, "size_bytes": len(text)})
+
+
+def _findings(cursor: Any, found: list[tuple[HasEffects, OpenFinding]], evidence: dict[int, list[int]]) -> None:
+    rows: dict[str, tuple[Any, ...]] = {}
+    for r, f in found:
+        stable_id = f"{f.domain}:{f.kind}:{r.device}" + (f":{f.key}" if f.key else "")
+        proof = "{" + ",".join(map(str, evidence.get(r.op, []))) + "}"
+        rows[stable_id] = (stable_id, f.domain, f.kind, f.severity, f.words, r.device, r.op, f.closed, proof)
+    if rows:
+        cursor.execute(FINDINGS, _columns_of(list(rows.values())))
+
+
+def _open_windows(cursor: Any, found: list[tuple[HasEffects, OpenWindow]]) -> None:
+    if not found:
+        return
+    last = {r.device: (r, w) for r, w in found}
+    cursor.execute(CLOSE_OF_DEVICE, [sorted(last)])
+    rows = [(r.op, r.device, w.mode, w.delivery, json.dumps(w.orders), w.uri_sha256) for _, (r, w) in sorted(last.items())]
+    cursor.execute(OPEN_WINDOW, _columns_of(rows))
+
+
+def _columns(cursor: Any, table: str, key: str, allowed: tuple[str, ...], found: list[tuple[HasEffects, Any]]) -> None:
+    """Set the given columns, one statement for each set of columns that occurs. Names come from the tuples above."""
+    groups: dict[tuple[str, ...], dict[int, dict[str, Any]]] = {}
+    for record, effect in found:
+        names = tuple(n for n in allowed if n in effect.columns)
+        groups.setdefault(names, {})[record.device] = effect.columns
+    for names, rows in groups.items():
+        sets = ", ".join(f"{n} = r.{n}" for n in names)
+        kinds = ", ".join(f"{n} {_SQL_TYPES.get(n, 'text')}" for n in names)
+        pinned = ", pinned_at = coalesce(t.pinned_at, now()), seen_at = now()" if table == "fleet_bmc" else ""
+        data = [{"device": device, **{n: columns[n] for n in names}} for device, columns in sorted(rows.items())]
+        cursor.execute(
+            f"UPDATE {table} t SET {sets}{pinned} FROM jsonb_to_recordset(%s::jsonb) AS r(device bigint, {kinds}) "
+            f"WHERE t.{key} = r.device",
+            [json.dumps(data)],
+        )
+
+
+_SQL_TYPES = {"clock_offset_s": "float8", "refused": "int"}
+
+
+def _parts(cursor: Any, found: list[tuple[HasEffects, PartsSeen]]) -> None:
+    """Put each part where it was seen, and write a move for each that came, went or changed its slot."""
+    rows = [(r.device, *part) for r, e in found for part in e.parts]
+    if not rows:
+        return
+    cursor.execute(PARTS_BEFORE, _columns_of([(kind, serial) for _, kind, _, serial, *_ in rows]))
+    before = {(kind, serial): (part, device or 0, slot) for part, kind, serial, device, slot in cursor.fetchall()}
+    cursor.execute(PARTS_GONE, _columns_of([row[:4] for row in rows]))
+    moves = {part: (part, device, slot, 0, "") for part, device, slot in cursor.fetchall()}
+    cursor.execute(PARTS_PUT, _columns_of(rows))
+    for part, kind, serial, device, slot in cursor.fetchall():
+        _, old_device, old_slot = before.get((kind, serial), (part, 0, ""))
+        moves.pop(part, None)
+        if (old_device, old_slot) != (device, slot):
+            moves[part] = (part, old_device, old_slot, device, slot)
+    if moves:
+        cursor.execute(PART_MOVES, [lifecycle.system("engine").pk, *_columns_of(list(moves.values()))])

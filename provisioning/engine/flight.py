@@ -1,0 +1,296 @@
+"""One claimed operation in flight: its context, its steps one after the other, and what an outcome means for it."""
+
+import json
+import os
+import random
+import signal
+import traceback
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+
+from fleet import secrets
+from fleet.profiles import profile_spec
+from provisioning.bmc.errors import BmcError
+from provisioning.bmc.types import Permit, Session, Target
+from provisioning.engine.claim import Want, parsed
+from provisioning.engine.write import Record
+from provisioning.operations import pace
+from provisioning.operations.context import Context, HostSnapshot, Refused, SentIntent, WindowSnapshot
+from provisioning.operations.evidence import last_look
+from provisioning.operations.kinds import Kind, Step
+from provisioning.operations.outcomes import Done, Fail, Lost, Outcome, Retry, Wait, from_error
+from provisioning.operations.registry import KINDS
+
+if TYPE_CHECKING:
+    from provisioning.engine.turn import Pump
+
+BACK_OFF_S = 20.0
+BACK_OFF_MAX_S = 240.0
+HELD_S = 60.0
+NO_LOOK = {"bmc_unreachable", "bmc_tls", "bmc_credentials"}
+WORDS = 500
+
+
+def seal(session: Session) -> bytes:
+    """A BMC session as it is stored."""
+    return secrets.encrypt(json.dumps([session.token, session.location]))
+
+
+def unseal(ciphertext: bytes | None) -> Session | None:
+    """A stored BMC session."""
+    if not ciphertext:
+        return None
+    token, location = json.loads(secrets.decrypt(bytes(ciphertext)))
+    return Session(token=token, location=location)
+
+
+class Flight:
+    """Runs the steps of one operation until it must wait or ends. Lives in the pump's event loop."""
+
+    def __init__(self, row: dict[str, Any], pump: "Pump") -> None:
+        self.row = row
+        self.pump = pump
+        self.op: int = row["id"]
+        self.fence: int = row["fence"]
+        self.device: int = row["device_id"]
+        self.kind: Kind = KINDS[row["kind"]]
+        self.n: int = row["step"]
+        self.attempt: int = row["attempt"]
+        self.started_at: datetime | None = row["step_started_at"]
+        self.deadline_at: datetime | None = row["step_deadline_at"]
+        self.result: dict[str, Any] = parsed(row["result"])
+        self.window = _window(parsed(row["boot_window"]))
+        self.sent = [SentIntent(what, _at(at), attempt, settled) for what, at, attempt, settled in parsed(row["sent"]) or []]
+        self.target = _target(row)
+        self.intents = 0
+        self.steps_here = 0
+        pump.devices[row["name"]] = self.device
+
+    @property
+    def step(self) -> Step:
+        """The step it stands at."""
+        return self.kind.steps[self.n]
+
+    async def fly(self) -> None:
+        """Steps, one after the other. Returns when the operation waits, ended, or is no longer ours."""
+        while True:
+            now = datetime.now(UTC)
+            self.started_at = self.started_at or now
+            self.deadline_at = self.deadline_at or now + timedelta(seconds=pace.deadline(self.step.deadline_s))
+            self.intents = 0
+            context = self._context(now)
+            outcome = await self._outcome(context)
+            self.target = context.target
+            _kill(self, "after" if self.intents else "")
+            record, go_on = self._record(outcome, context)
+            # The next step may act only when this one's intents are settled on record.
+            wait = self.intents > 0 or not go_on
+            if not await self.pump.put(record, committed=wait) or not go_on:
+                return
+
+    async def _outcome(self, context: Context) -> Outcome:
+        if self.row["cancel_by_id"] and not (self.step.no_power and self.sent):
+            return Fail(self.row["cancel_reason"] or "cancelled", "cancelled")
+        blocked: datetime | None = self.row["blocked_until"]
+        if blocked and blocked > context.now:
+            real_s = (blocked - context.now).total_seconds()
+            return Wait(real_s * float(settings.TIME_SCALE), "the BMC refused our login twice: nobody tries for a while")
+        outcome = await self._run(context)
+        if isinstance(outcome, Wait | Retry) and self.deadline_at and datetime.now(UTC) > self.deadline_at:
+            outcome = self._too_late(outcome)
+        if isinstance(outcome, Retry) and outcome.counts and self.attempt >= self.step.attempts:
+            outcome = Fail(f"{outcome.why} (attempt {self.attempt} of {self.step.attempts})", outcome.cause or self.step.cause)
+        if isinstance(outcome, Fail) and outcome.cause not in NO_LOOK and self.kind.fails_to:
+            seen = await last_look(context)
+            outcome = Fail(outcome.why, outcome.cause, (*outcome.effects, *seen), outcome.traceback)
+        return outcome
+
+    def _too_late(self, outcome: Wait | Retry) -> Outcome:
+        minutes = pace.field_minutes((datetime.now(UTC) - (self.started_at or datetime.now(UTC))).total_seconds())
+        words = f"deadline of step {self.step.name} passed after {minutes:.0f} min; last: {outcome.why}"
+        if outcome.in_doubt:
+            return Lost(f"{words}; what was sent last may or may not have been done", outcome.effects)
+        cause = outcome.cause if isinstance(outcome, Retry) and outcome.cause else self.step.cause
+        return Fail(words, cause, outcome.effects)
+
+    async def _run(self, context: Context) -> Outcome:
+        try:
+            if self.row["session_state"] == "opening" and self.steps_here == 0:
+                await self._sweep_sessions(context)
+            return await self.step.run(context)
+        except BmcError as error:
+            return from_error(error)
+        except Refused as refused:
+            return self._refused(refused)
+        except Exception as error:  # the top of a turn: a bug is a Fail with its traceback, never a silent retry
+            words = f"{type(error).__name__}: {error}"
+            return Fail(words[:WORDS], "bug", traceback=traceback.format_exc()[-8000:])
+
+    async def _sweep_sessions(self, context: Context) -> None:
+        """A worker died while it logged in here: close whatever sessions of ours are not on record."""
+        if not self.target.fingerprint:
+            return
+        await context.bmc.system()
+        mine = context.bmc.session
+        for location in await context.bmc.sessions():
+            if mine is None or location != mine.location:
+                await context.bmc.delete_session(location)
+
+    def _refused(self, refused: Refused) -> Outcome:
+        if refused.code in ("power_cap", "observe_only"):
+            return Fail(refused.words, refused.code)
+        return Wait(HELD_S, refused.words)
+
+    def _context(self, now: datetime) -> Context:
+        row = self.row
+        return Context(
+            operation_id=self.op,
+            kind=self.kind.name,
+            params=parsed(row["params"]),
+            result=self.result,
+            attempt=self.attempt,
+            step_name=self.step.name,
+            step_started_at=self.started_at or now,
+            now=now,
+            host=_host(row),
+            profile=profile_spec(row["profile_id"]),
+            window=self.window,
+            sent=tuple(self.sent),
+            boot_url=settings.BOOT_URL,
+            target=self.target,
+            fleet=self.pump.bmcs,
+            agent=self.pump.agents,
+            permit=self._permit,
+        )
+
+    async def _permit(self, what: str, *, power: bool, beacon: bool) -> Permit:
+        want = Want(self.op, self.fence, self.n, self.attempt, what, power, beacon, self.step.no_power)
+        permit = await self.pump.permit(want)
+        self.intents += 1
+        _kill(self, "before")
+        return permit
+
+    def _record(self, outcome: Outcome, context: Context) -> tuple[Record, bool]:
+        """The outcome as it is written, and whether the next step follows at once."""
+        step, n, attempt, started = self.step, self.n, self.attempt, self.started_at
+        words = (outcome.words if isinstance(outcome, Done) else outcome.why)[:WORDS]
+        ended, cause, wait_s = "", "", 0.0
+        if isinstance(outcome, Done | Wait | Retry):
+            self.result = {**self.result, **outcome.result}
+        if isinstance(outcome, Done):
+            ended = "succeeded" if n + 1 == len(self.kind.steps) else ""
+            self._go_to(n + 1 if not ended else n)
+        elif isinstance(outcome, Wait):
+            wait_s = pace.seconds(outcome.seconds)
+            left = ((self.deadline_at or context.now) - datetime.now(UTC)).total_seconds()
+            wait_s = max(min(wait_s, left + 0.5), 0.05)
+        elif isinstance(outcome, Retry):
+            wait_s = _back_off(outcome, attempt)
+            if outcome.back_to:
+                self._go_to(next(i for i, s in enumerate(self.kind.steps) if s.name == outcome.back_to))
+            elif outcome.counts:
+                self.attempt += 1
+        else:
+            ended, cause = _end(outcome)
+        in_doubt = isinstance(outcome, Wait | Retry | Lost) and getattr(outcome, "in_doubt", True)
+        go_on = isinstance(outcome, Done) and not ended
+        record = Record(
+            op=self.op,
+            fence=self.fence,
+            device=self.device,
+            kind=self.kind.name,
+            host_state=self.row["host_state"],
+            step=n,
+            step_name=step.name,
+            attempt=attempt,
+            outcome="cancelled" if ended == "cancelled" else type(outcome).__name__.lower(),
+            words=words,
+            started_at=started or context.now,
+            next_step=self.n,
+            next_name=self.step.name,
+            next_attempt=self.attempt,
+            next_started_at=self.started_at,
+            next_deadline_at=self.deadline_at,
+            wait_s=wait_s,
+            pokes=self.row["pokes"],
+            release=not go_on,
+            ended=ended,
+            cause=cause,
+            result=dict(getattr(outcome, "result", {})),
+            progress=getattr(outcome, "progress", None) or (0, 0),
+            effects=outcome.effects,
+            log_lines=tuple(context.log_lines),
+            traceback=getattr(outcome, "traceback", ""),
+            settle=not in_doubt,
+            row=not isinstance(outcome, Wait),
+        )
+        return record, go_on
+
+    def _go_to(self, n: int) -> None:
+        self.steps_here += 1
+        self.n, self.attempt, self.started_at, self.deadline_at, self.sent = n, 1, None, None, []
+
+
+def _end(outcome: Fail | Lost) -> tuple[str, str]:
+    if isinstance(outcome, Lost):
+        return "lost", "outcome_unknown"
+    return ("cancelled", "cancelled") if outcome.cause == "cancelled" else ("failed", outcome.cause)
+
+
+def _back_off(outcome: Retry, attempt: int) -> float:
+    """Real seconds: exponential with jitter, or what the BMC asked for."""
+    field_s = outcome.after_s if outcome.after_s is not None else min(BACK_OFF_S * 2 ** (attempt - 1), BACK_OFF_MAX_S)
+    return pace.seconds(field_s) * random.uniform(0.8, 1.3)
+
+
+def _kill(flight: Flight, point: str) -> None:
+    """Kill points of the tests: MUSTER_KILL_AT=kind:step:before|after ends this process as a crash would."""
+    if point and settings.KILL_AT == f"{flight.kind.name}:{flight.step.name}:{point}":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _window(row: dict[str, Any] | None) -> WindowSnapshot | None:
+    if row is None:
+        return None
+    times = {k: _at(row[k]) if row[k] else None for k in ("boot_used_at", "asked_at", "stage_at")}
+    return WindowSnapshot(**{**row, **times, "opened_at": _at(row["opened_at"])})
+
+
+def _target(row: dict[str, Any]) -> Target:
+    user, _, password = (secrets.decrypt(bytes(row["secret"])) if row["secret"] else ":").partition(":")
+    address = str(row["bmc_address"] or "")
+    if "://" not in address:
+        address = f"https://{address}" + ("" if settings.BMC_PORT == 443 else f":{settings.BMC_PORT}")
+    return Target(
+        name=row["name"],
+        base_url=address,
+        user=user,
+        password=password,
+        fingerprint=row["fingerprint"] or None,
+        session=unseal(row["session_ciphertext"]) if row["session_state"] == "open" else None,
+    )
+
+
+def _host(row: dict[str, Any]) -> HostSnapshot:
+    return HostSnapshot(
+        id=row["device_id"],
+        name=row["name"],
+        state=row["host_state"],
+        serial=row["serial"] or "",
+        uuid=row["uuid"],
+        boot_id=row["boot_id"],
+        health=row["health"],
+        held=row["held"],
+        boot_macs=tuple(row["macs"] or ()),
+        address=f"{row['address']}:{settings.AGENT_PORT}" if row["address"] else "",
+        bmc_address=row["bmc_address"] or "",
+        bmc_mac=row["bmc_mac"] or "",
+        bmc_fingerprint=row["fingerprint"] or "",
+        waived=frozenset(row["waived"] or ()),
+    )

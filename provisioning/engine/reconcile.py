@@ -1,0 +1,101 @@
+"""What no turn will repair: each minute, without a cap on how many (lessons M1, M2)."""
+
+import logging
+
+from django.db import connection, transaction
+
+from fleet.states import KINDS
+from provisioning.engine import campaign
+from provisioning.operations import pace
+
+log = logging.getLogger("muster.engine")
+
+# A wait without a wake: active, but nothing will ever look at it.
+UNWOKEN = """
+UPDATE provisioning_operation o SET wake_at = now()
+WHERE o.state = 'active' AND o.wake_at IS NULL AND (o.claimed_until IS NULL OR o.claimed_until < now())
+"""
+
+# A chain whose link before succeeded but was never released.
+UNRELEASED = """
+UPDATE provisioning_operation o SET after_id = NULL, wake_at = now()
+FROM provisioning_operation b WHERE b.id = o.after_id AND b.state = 'succeeded' AND o.state = 'queued'
+"""
+
+# A device that still shows an operation that has ended.
+STALE_ACTIVE = """
+UPDATE fleet_device d SET active_operation = NULL, active_kind = '', active_step = '',
+  no_power_by = CASE WHEN d.no_power_by = d.active_operation THEN NULL ELSE d.no_power_by END
+FROM provisioning_operation o WHERE o.id = d.active_operation AND o.state IN ('succeeded', 'failed', 'cancelled')
+"""
+
+STALE_WINDOWS = """
+UPDATE provisioning_bootwindow w SET closed_at = now() FROM provisioning_operation o
+WHERE o.id = w.operation_id AND w.closed_at IS NULL AND o.state IN ('succeeded', 'failed', 'cancelled')
+"""
+
+# Holds whose time is over; the host's count follows in the same statement.
+ENDED_HOLDS = """
+WITH h AS (UPDATE fleet_hold SET ended_at = now() WHERE ended_at IS NULL AND until < now() RETURNING device_id),
+n AS (SELECT device_id, count(*) AS n FROM h GROUP BY 1)
+UPDATE fleet_device d SET held = greatest(d.held - n.n, 0) FROM n WHERE d.id = n.device_id
+"""
+
+# A state past its limit is a finding until work orders and cases exist; it closes when the state is left.
+PAST_LIMIT = """
+INSERT INTO fleet_finding (stable_id, domain, kind, severity, words, cause, device_id, subjects, evidence, opened_at, seen_at, closed_words)
+SELECT 'inventory:state_limit:' || d.id, 'inventory', 'state_limit', 'info',
+  d.name || ' is ' || d.state || ' for longer than its limit; then: ' || l.what, d.cause, d.id, '[]', '{}', now(), now(), ''
+FROM fleet_device d JOIN unnest(%s::text[], %s::text[], %s::float8[], %s::text[]) AS l(kind, state, limit_s, what)
+  ON l.kind = d.kind AND l.state = d.state
+WHERE d.active_operation IS NULL AND d.state_since < now() - l.limit_s * interval '1 s'
+ON CONFLICT (stable_id) WHERE closed_at IS NULL DO UPDATE SET seen_at = now()
+"""
+
+WITHIN_LIMIT = """
+UPDATE fleet_finding f SET closed_at = now(), closed_words = 'the state was left'
+FROM fleet_device d WHERE f.kind = 'state_limit' AND f.closed_at IS NULL AND d.id = f.device_id
+  AND d.state_since > f.opened_at
+"""
+
+OLD_KEYS = "DELETE FROM fleet_idempotencykey WHERE at < now() - interval '7 days'"
+
+REPAIRS = {
+    "waits without a wake": UNWOKEN,
+    "chains not released": UNRELEASED,
+    "hosts with an ended operation": STALE_ACTIVE,
+    "boot windows of ended operations": STALE_WINDOWS,
+    "holds past their end": ENDED_HOLDS,
+}
+
+
+def run() -> dict[str, int]:
+    """Repair, release, finish; returns what was done, for the log and tests."""
+    done: dict[str, int] = {}
+    for name, sql in REPAIRS.items():
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(sql)
+            done[name] = cursor.rowcount
+    done["hosts released by campaigns"] = campaign.release()
+    done["campaigns done"] = campaign.finish()
+    done["states past their limit"] = _limits()
+    if any(done.values()):
+        log.info("reconciled: %s", ", ".join(f"{n} {name}" for name, n in done.items() if n))
+    return done
+
+
+def _limits() -> int:
+    limits = [
+        (kind, s.name, pace.seconds(s.limit_s), s.then)
+        for kind in ("host", "switch")
+        for s in KINDS[kind].states
+        if s.limit_s is not None
+    ]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(WITHIN_LIMIT)
+        cursor.execute(PAST_LIMIT, [list(column) for column in zip(*limits, strict=True)])
+        found = int(cursor.rowcount)
+        cursor.execute(OLD_KEYS)
+    return found
+
+

@@ -1,0 +1,221 @@
+"""The pump: claims due operations, runs their steps on one event loop, writes what they found in batches."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from django.db import close_old_connections
+
+from provisioning.agent.client import Agent
+from provisioning.bmc.client import Fleet
+from provisioning.bmc.types import Permit, Session
+from provisioning.engine import claim, write
+from provisioning.engine.claim import Want
+from provisioning.engine.flight import Flight
+from provisioning.engine.write import Record
+from provisioning.operations.context import Refused
+
+log = logging.getLogger("muster.engine")
+
+IN_FLIGHT = 128
+LOOK_S = 0.1
+FLUSH_S = 0.02
+BATCH = 200
+RENEW_S = 15.0
+REST_S = 2.0
+
+T = TypeVar("T")
+
+
+class Collector:
+    """Gathers calls of some milliseconds into one call of a function that takes them all."""
+
+    def __init__(self, run: Callable[[list[Any]], list[Any] | None], executor: ThreadPoolExecutor, wait_s: float) -> None:
+        self._run, self._executor, self._wait_s = run, executor, wait_s
+        self._waiting: list[tuple[Any, asyncio.Future[Any]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def add(self, item: Any) -> Any:
+        """The answer for this item, once its batch has run. Raises what the batch raised."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._task is None:
+            self._task = asyncio.create_task(self._flush())
+        return await future
+
+    async def _flush(self) -> None:
+        await asyncio.sleep(self._wait_s)
+        batch, self._waiting, self._task = self._waiting, [], None
+        try:
+            answers = await in_thread(self._executor, self._run, [item for item, _ in batch])
+        except Exception as error:  # whoever waits must hear of it; the step's own handler words it
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for n, (_, future) in enumerate(batch):
+            if not future.done():
+                future.set_result(answers[n] if answers is not None else None)
+
+
+async def in_thread(executor: ThreadPoolExecutor, run: Callable[..., T], *arguments: Any) -> T:
+    """Run blocking database work in a thread that keeps its own connection."""
+
+    def work() -> T:
+        close_old_connections()
+        return run(*arguments)
+
+    return await asyncio.get_running_loop().run_in_executor(executor, work)
+
+
+class Pump:
+    """One per worker process. Its loop lives as long as the process, so that BMC sessions and connections live on."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.worker = claim.me()
+        self.outcomes_db = ThreadPoolExecutor(1, "outcomes")
+        self.intents_db = ThreadPoolExecutor(1, "intents")
+        self.flights: dict[int, asyncio.Task[None]] = {}
+        self.fences: dict[int, int] = {}
+        self.out: list[tuple[Record, asyncio.Future[bool]]] = []
+        self.hurry = asyncio.Event()
+        self.devices: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._renewed = time.monotonic()
+        threading.Thread(target=self._loop_forever, name="pump", daemon=True).start()
+        asyncio.run_coroutine_threadsafe(self._open(), self.loop).result()
+
+    def _loop_forever(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    async def _open(self) -> None:
+        self.bmcs = Fleet(hooks=self, call_timeout_s=claim.CALL_TIMEOUT_S)
+        self.agents = Agent()
+        self.intents = Collector(claim.intend, self.intents_db, FLUSH_S)
+        self.sessions = Collector(claim.store_sessions, self.intents_db, FLUSH_S)  # type: ignore[arg-type]
+
+    def look(self, seconds: float = 20.0) -> None:
+        """Run the pump until it rests, at most so long. Returns at once when it runs already (then it looks anew)."""
+        if not self._lock.acquire(blocking=False):
+            self.loop.call_soon_threadsafe(self.hurry.set)
+            return
+        try:
+            run: Future[None] = asyncio.run_coroutine_threadsafe(self.run(seconds), self.loop)
+            run.result()
+        finally:
+            self._lock.release()
+
+    async def run(self, seconds: float) -> None:
+        """Claim, start, write, renew, until nothing is in flight or due soon."""
+        end = time.monotonic() + seconds
+        while True:
+            open_for_more = time.monotonic() < end
+            started = await self._start() if open_for_more else 0
+            if not self.flights and not self.out and not started:
+                if not open_for_more:
+                    return
+                due = await in_thread(self.outcomes_db, claim.next_due)
+                if due is None or due > REST_S:
+                    return
+                await self._nap(min(max(due, 0.01), LOOK_S * 2))
+                continue
+            await self._nap(LOOK_S)
+            await self._write()
+            await self._renew()
+
+    async def _nap(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self.hurry.wait(), seconds)
+            await asyncio.sleep(FLUSH_S)
+        except TimeoutError:
+            pass
+        self.hurry.clear()
+
+    async def _start(self) -> int:
+        room = min(IN_FLIGHT - len(self.flights), BATCH)
+        if room <= 0:
+            return 0
+        rows = await in_thread(self.outcomes_db, lambda: claim.claim(room=room, worker=self.worker))
+        for row in rows:
+            flight = Flight(row, self)
+            self.fences[flight.op] = flight.fence
+            task = asyncio.create_task(flight.fly())
+            self.flights[flight.op] = task
+            task.add_done_callback(lambda t, op=flight.op: self._landed(op, t))  # type: ignore[misc]
+        return len(rows)
+
+    def _landed(self, op: int, task: asyncio.Task[None]) -> None:
+        self.flights.pop(op, None)
+        self.fences.pop(op, None)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("operation %d: its flight broke; its claim will run out", op, exc_info=error)
+        self.hurry.set()
+
+    async def put(self, record: Record, *, committed: bool) -> bool:
+        """Hand over an outcome. committed: wait until it is written; False when the fencing number was no longer ours."""
+        future: asyncio.Future[bool] = self.loop.create_future()
+        self.out.append((record, future))
+        if committed:
+            self.hurry.set()
+            return await future
+        return True
+
+    async def _write(self) -> None:
+        while self.out:
+            batch, self.out = self.out[:BATCH], self.out[BATCH:]
+            try:
+                kept = await in_thread(self.outcomes_db, write.write, [record for record, _ in batch])
+            except Exception:
+                log.exception("%d outcomes could not be written; their claims will run out", len(batch))
+                kept = set()
+            for record, future in batch:
+                if not future.done():
+                    future.set_result(record.op in kept)
+
+    async def _renew(self) -> None:
+        if time.monotonic() - self._renewed < RENEW_S or not self.fences:
+            return
+        self._renewed = time.monotonic()
+        await in_thread(self.outcomes_db, claim.renew, list(self.fences.items()))
+
+    async def permit(self, want: Want) -> Permit:
+        """The permit for a side effect, once its intent is committed. Raises Refused."""
+        refusal, intent = await self.intents.add(want)
+        if intent is None:
+            raise Refused(refusal, claim.REFUSALS.get(refusal, refusal))
+        return Permit(intent)
+
+    # -- hooks of the BMC driver: a session is on record before and after it is opened, so that a crash leaks none
+
+    async def session_opening(self, name: str) -> None:
+        """The next login of this BMC is about to be sent."""
+        await self.sessions.add((self.devices[name], "opening", self.worker, b""))
+
+    async def session_opened(self, name: str, session: Session) -> None:
+        """It was granted: keep the token, encrypted."""
+        from provisioning.engine.flight import seal
+
+        await self.sessions.add((self.devices[name], "open", self.worker, seal(session)))
+
+    async def session_closed(self, name: str) -> None:
+        """It is gone."""
+        await self.sessions.add((self.devices[name], "", self.worker, b""))
+
+
+_pump: Pump | None = None
+_made = threading.Lock()
+
+
+def pump() -> Pump:
+    """This process's pump; made on first use, when the worker's process is the one that will run it."""
+    global _pump
+    with _made:
+        if _pump is None:
+            _pump = Pump()
+        return _pump

@@ -1,0 +1,223 @@
+"""What steps found, written: one transaction for a batch, each row guarded by its fencing number."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import Error, connection, transaction
+
+from fleet import lifecycle
+from fleet.errors import MusterError
+from fleet.lifecycle import Move
+from provisioning.engine import effects
+from provisioning.operations.outcomes import Effect
+from provisioning.operations.registry import KINDS
+
+log = logging.getLogger("muster.engine")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One outcome on its way into the database. wait_s: real seconds. ended: '' or the state the operation goes to."""
+
+    op: int
+    fence: int
+    device: int
+    kind: str
+    host_state: str
+    step: int
+    step_name: str
+    attempt: int
+    outcome: str
+    words: str
+    started_at: datetime
+    next_step: int
+    next_name: str
+    next_attempt: int
+    next_started_at: datetime | None
+    next_deadline_at: datetime | None
+    wait_s: float
+    pokes: int
+    release: bool
+    ended: str
+    cause: str
+    result: dict[str, Any]
+    progress: tuple[int, int]
+    effects: tuple[Effect, ...]
+    log_lines: tuple[str, ...]
+    traceback: str
+    settle: bool
+    row: bool
+
+
+# Rows of one operation in a batch: all become steps, the last one is the operation's. A poke that came after the
+# snapshot makes the operation due at once, so nothing from outside falls between two looks.
+UPDATE = """
+WITH r AS (SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(op bigint, fence bigint, step int, name text, attempt int,
+    started timestamptz, deadline timestamptz, wait float8, pokes int, release bool, ended bool, cause text, words text,
+    waits_for text, result jsonb, done int, total int)),
+l AS (SELECT o.id FROM provisioning_operation o JOIN r ON r.op = o.id AND r.fence = o.fence AND o.state = 'active'
+  ORDER BY o.device_id FOR UPDATE OF o)
+UPDATE provisioning_operation o SET
+  step = r.step, step_name = r.name, attempt = r.attempt, step_started_at = r.started, step_deadline_at = r.deadline,
+  wake_at = CASE WHEN r.ended THEN NULL WHEN o.pokes <> r.pokes THEN now() ELSE now() + r.wait * interval '1 s' END,
+  claimed_until = CASE WHEN r.release THEN NULL ELSE o.claimed_until END,
+  claimed_by = CASE WHEN r.release THEN '' ELSE o.claimed_by END,
+  waits_for = r.waits_for, seen = CASE WHEN r.words <> '' THEN r.words ELSE o.seen END,
+  cause = r.cause, words = CASE WHEN r.ended THEN r.words ELSE o.words END,
+  result = o.result || r.result, done = r.done, total = r.total, ended_at = CASE WHEN r.ended THEN now() END
+FROM r, l WHERE o.id = r.op AND l.id = o.id
+RETURNING o.id
+"""
+
+STEPS = """
+INSERT INTO provisioning_step (operation_id, n, name, attempt, fence, started_at, ended_at, outcome, words, traceback)
+SELECT * FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::int[], %s::bigint[], %s::timestamptz[], %s::timestamptz[],
+  %s::text[], %s::text[], %s::text[])
+"""
+
+SETTLE = "UPDATE provisioning_intent SET settled_at = now() WHERE operation_id = ANY(%s) AND settled_at IS NULL"
+
+LOG = """
+INSERT INTO provisioning_logline (operation_id, source, line)
+SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[])
+"""
+
+PLACE = """
+UPDATE fleet_device d SET active_step = r.name FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS r(device, op, name)
+WHERE d.id = r.device AND d.active_operation = r.op AND d.active_step <> r.name
+"""
+
+# Locked in the order of ids, as all writers of devices do.
+FREE = """
+WITH r AS (SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS r(device, op, cause)),
+l AS (SELECT d.id FROM fleet_device d WHERE d.id IN (SELECT device FROM r) ORDER BY d.id FOR UPDATE)
+UPDATE fleet_device d SET active_operation = NULL, active_kind = '', active_step = '',
+  no_power_by = CASE WHEN d.no_power_by = r.op THEN NULL ELSE d.no_power_by END, cause = r.cause
+FROM r, l WHERE d.id = r.device AND l.id = d.id
+"""
+
+FOLLOW = """
+UPDATE provisioning_operation o SET after_id = NULL, wake_at = now()
+WHERE o.after_id = ANY(%s) AND o.state = 'queued'
+"""
+
+SERVABLE = "SELECT id FROM fleet_device WHERE id = ANY(%s) AND held = 0 AND health NOT IN ('critical', 'warning') ORDER BY id"
+
+
+def write(records: Sequence[Record]) -> set[int]:
+    """Write a batch; returns the operations whose fencing number still held. One that cannot be written fails alone."""
+    try:
+        return _write(records)
+    except (MusterError, Error):
+        if len({r.op for r in records}) == 1:
+            raise
+        log.exception("a batch of %d outcomes could not be written; writing one by one", len(records))
+    done: set[int] = set()
+    for op in dict.fromkeys(r.op for r in records):
+        try:
+            done |= _write([r for r in records if r.op == op])
+        except (MusterError, Error):
+            log.exception("operation %d: its outcome could not be written; its claim will run out", op)
+    return done
+
+
+def _write(records: Sequence[Record]) -> set[int]:
+    last = {r.op: r for r in records}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(UPDATE, {"rows": json.dumps([_row(r) for r in last.values()])})
+        kept = {row[0] for row in cursor.fetchall()}
+        good = sorted((r for r in records if r.op in kept), key=lambda r: r.device)
+        if not good:
+            return kept
+        _write_rows(cursor, good)
+        evidence = effects.write(cursor, good)
+        ends = sorted((r for r in last.values() if r.op in kept and r.ended), key=lambda r: r.device)
+        if ends:
+            _write_ends(cursor, ends, evidence)
+    return kept
+
+
+def _row(r: Record) -> dict[str, Any]:
+    return {
+        "op": r.op,
+        "fence": r.fence,
+        "step": r.next_step,
+        "name": r.next_name,
+        "attempt": r.next_attempt,
+        "started": r.next_started_at.isoformat() if r.next_started_at else None,
+        "deadline": r.next_deadline_at.isoformat() if r.next_deadline_at else None,
+        "wait": r.wait_s,
+        "pokes": r.pokes,
+        "release": r.release,
+        "ended": bool(r.ended),
+        "cause": r.cause,
+        "words": r.words,
+        "waits_for": r.words if r.wait_s and not r.ended else "",
+        "result": r.result,
+        "done": r.progress[0],
+        "total": r.progress[1],
+    }
+
+
+def _write_rows(cursor: Any, good: list[Record]) -> None:
+    rows = [r for r in good if r.row]
+    if rows:
+        now = _now(cursor)
+        columns = [
+            (r.op, r.step, r.step_name, r.attempt, r.fence, r.started_at, now, r.outcome, r.words, r.traceback) for r in rows
+        ]
+        cursor.execute(STEPS, [list(c) for c in zip(*columns, strict=True)])
+    settled = [r.op for r in good if r.settle]
+    if settled:
+        cursor.execute(SETTLE, [settled])
+    lines = [(r.op, "step", line) for r in good for line in r.log_lines]
+    if lines:
+        cursor.execute(LOG, [list(c) for c in zip(*lines, strict=True)])
+    moved = [(r.device, r.op, r.next_name) for r in good if r.outcome == "done" and not r.ended]
+    if moved:
+        cursor.execute(PLACE, [list(c) for c in zip(*moved, strict=True)])
+
+
+def _now(cursor: Any) -> datetime:
+    cursor.execute("SELECT clock_timestamp()")
+    now: datetime = cursor.fetchone()[0]
+    return now
+
+
+def _write_ends(cursor: Any, ends: list[Record], evidence: dict[int, list[int]]) -> None:
+    """Operations that ended: their own transition, their host's, the next of their chain."""
+    actor = lifecycle.system("engine")
+    lifecycle.move_each("operation", [Move(r.op, r.ended, r.words[:500], r.cause) for r in ends], actor=actor)
+    cursor.execute(FREE, [[r.device for r in ends], [r.op for r in ends], [r.cause for r in ends]])
+    hosts = [m for r in ends if (m := _host_move(r, evidence.get(r.op, [])))]
+    lifecycle.move_each("host", hosts, actor=actor)
+    _into_service(cursor, ends, evidence)
+    followed = [r.op for r in ends if r.ended == "succeeded"]
+    if followed:
+        cursor.execute(FOLLOW, [followed])
+    effects.close_windows(cursor, [r.op for r in ends if r.ended != "lost"])
+
+
+def _host_move(r: Record, evidence: list[int]) -> Move | None:
+    """Where the host goes with this end, None when it stays."""
+    kind = KINDS[r.kind]
+    if r.ended == "succeeded" and kind.becomes and r.host_state != kind.becomes:
+        return Move(r.device, kind.becomes, f"{r.kind}: {r.words}"[:500], "", tuple(evidence))
+    if r.ended == "failed" and kind.fails_to and r.host_state != kind.fails_to:
+        return Move(r.device, kind.fails_to, f"{r.kind}, step {r.step_name}: {r.words}"[:500], r.cause, tuple(evidence))
+    return None
+
+
+def _into_service(cursor: Any, ends: list[Record], evidence: dict[int, list[int]]) -> None:
+    """Hosts whose validation asked for it go into service, if no hold stands and their health allows (edge 15)."""
+    asked = {r.device: r for r in ends if r.ended == "succeeded" and effects.wants_service(r)}
+    if not asked:
+        return
+    cursor.execute(SERVABLE, [sorted(asked)])
+    able = [row[0] for row in cursor.fetchall()]
+    moves = [Move(d, "in_service", "validated, no hold, health ok", "", tuple(evidence.get(asked[d].op, []))) for d in able]
+    lifecycle.move_each("host", moves, actor=lifecycle.system("engine"))

@@ -1,0 +1,81 @@
+"""burn_in: the host boots the ramdisk, and its agent runs the profile's tests for as long as the profile says."""
+
+import hashlib
+from typing import Any
+
+from provisioning.operations import judge, netboot, preflight
+from provisioning.operations.context import Context
+from provisioning.operations.kinds import HOUR, MINUTE, Kind, Step
+from provisioning.operations.outcomes import CloseWindow, Done, Evidence, Fail, HostSeen, Outcome, Wait
+
+
+def orders(ctx: Context) -> dict[str, Any]:
+    """What the ramdisk is told: which tests, how long each."""
+    return {"mode": "burn-in", "serial": ctx.host.serial, "tests": ctx.profile.get("burn_in", {}).get("tests", [])}
+
+
+async def compare(ctx: Context) -> Outcome:
+    """What the ramdisk sees is what the profile asks for (the BMC's list was judged by inspect). Reads only."""
+    window = ctx.window
+    if window is None or window.inventory is None:
+        if window is not None and window.failed_code:
+            return Fail(window.words, window.failed_code)
+        return Wait(2 * MINUTE, "waiting for the ramdisk's inventory")
+    seen = judge.in_band(window.inventory)
+    kinds = {p.kind for p in seen}
+    profile = {**ctx.profile, "parts": {k: n for k, n in ctx.profile.get("parts", {}).items() if k in kinds}}
+    found = [d for d in judge.parts(profile, seen) if d.check not in ctx.host.waived]
+    words = "; ".join(d.words for d in found) or f"{len(seen)} parts seen in band"
+    evidence = Evidence("inventory_in_band", words, {"deviations": [d.check for d in found]})
+    print_ = hashlib.sha256("\n".join(sorted(f"{p.kind} {p.slot} {p.serial}" for p in seen)).encode()).hexdigest()
+    if found:
+        return Fail(words, found[0].cause, (evidence,))
+    return Done(words, {"fingerprint": print_}, (evidence,))
+
+
+async def tests(ctx: Context) -> Outcome:
+    """Wait for the tests to end and judge them. Reads only; the ramdisk runs them once per boot."""
+    window = ctx.window
+    if window is None:
+        return Wait(MINUTE, "no boot window")
+    planned = ctx.profile.get("burn_in", {}).get("tests", [])
+    if window.failed_code:
+        return Fail(window.words or window.failed_code, "burn_in", (_evidence(ctx, window.tests, window.words),))
+    if window.tested is None:
+        done = len(window.tests)
+        left_s = sum(float(t.get("minutes", 0)) for t in planned[done:]) * MINUTE
+        words = f"test {min(done + 1, len(planned))} of {len(planned)}, {left_s / MINUTE:.0f} min left"
+        return Wait(max(left_s + MINUTE, MINUTE), words, progress=(done, len(planned)))
+    results = window.tested.get("results") or window.tests
+    bad = [r for r in results if isinstance(r, dict) and not r.get("passed")]
+    lacking = {t["name"] for t in planned} - {r.get("name") for r in results if isinstance(r, dict)}
+    words = "; ".join(
+        [f"{r.get('name')}: {r.get('words') or r.get('value')} (limit {r.get('limit')})" for r in bad]
+        + [f"{name}: no result" for name in sorted(lacking)]
+    )
+    evidence = _evidence(ctx, results, words or "all tests passed")
+    if bad or lacking or not window.tested.get("passed"):
+        return Fail(words or "the ramdisk says that burn-in failed", "burn_in", (evidence,))
+    seen = HostSeen({"fingerprint": ctx.result.get("fingerprint", "")})
+    return Done(f"{len(results)} tests passed", effects=(evidence, seen, CloseWindow()))
+
+
+def _evidence(ctx: Context, results: Any, words: str) -> Evidence:
+    return Evidence("burn_in", words, {"results": results, "fingerprint": ctx.result.get("fingerprint", "")})
+
+
+KIND = Kind(
+    name="burn_in",
+    steps=(
+        preflight.CHECK,
+        netboot.open_window("burn-in", orders),
+        netboot.URI,
+        netboot.OVERRIDE,
+        netboot.RESET,
+        netboot.BOOTED,
+        Step("compare", compare, 20 * MINUTE, "no_inventory"),
+        Step("tests", tests, 2 * HOUR, "burn_in"),
+    ),
+    from_states=frozenset({"baselined", "burned_in", "quarantined"}),
+    becomes="burned_in",
+)

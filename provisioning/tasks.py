@@ -1,0 +1,28 @@
+"""Celery tasks: "look" wakes this worker's pump; "reconcile" repairs what no turn will."""
+
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_ready
+
+from provisioning.engine import claim, reconcile, turn
+
+
+@shared_task(name="advance")  # type: ignore[untyped-decorator]
+def advance() -> None:
+    """Look for due work until there is none, at most 20 s."""
+    turn.pump().look()
+
+
+@shared_task(name="reconcile")  # type: ignore[untyped-decorator]
+def reconcile_all() -> None:
+    """Once a minute, and whenever a worker starts."""
+    reconcile.run()
+    turn.pump().look()
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def _ready(**kwargs: Any) -> None:
+    """A worker that starts frees the claims of dead ones on its machine, and looks at once."""
+    claim.register()
+    advance.apply_async(expires=20)
