@@ -59,7 +59,8 @@ class Place:
             return pwd.getpwuid(os.geteuid())
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(_SYSTEM_USER)
-        command = ["useradd", "--system", "--no-create-home", "--home-dir", "/nonexistent", _SYSTEM_USER]
+        command = ["useradd", "--system", "--no-create-home", "--home-dir", "/nonexistent"]
+        command += ["--shell", "/usr/sbin/nologin", _SYSTEM_USER]
         subprocess.run(command, check=False, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})  # lost race: it exists now
         return pwd.getpwnam(_SYSTEM_USER)
 
