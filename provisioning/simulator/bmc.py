@@ -3,12 +3,14 @@
 import base64
 import collections
 import secrets
+import ssl
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from provisioning.simulator import draw
 from provisioning.simulator.http1 import Connection
+from provisioning.simulator.job import Job
 from provisioning.simulator.plan import HostPlan
 from provisioning.simulator.world import World
 
@@ -81,7 +83,7 @@ class Bmc:
     def __init__(self, plan: HostPlan, world: World) -> None:
         self.plan = plan
         self.world = world
-        self.context: Any = None  # TLS, made at the first contact
+        self.context: ssl.SSLContext | None = None  # TLS, made at the first contact
         self.connections: set[Connection] = set()
         self.requests = 0
         self.sessions: dict[str, Session] = {}
@@ -92,7 +94,7 @@ class Bmc:
         self.ntp = False
         self.accounts: dict[str, dict[str, Any]] = {}
         self.attributes: dict[str, Any] = {}  # what was changed; the rest is in the table of defaults
-        self.jobs: dict[str, Any] = {}
+        self.jobs: dict[str, Job] = {}
         self.next_job = 1
         self.led = False
         self.media: dict[str, Any] = {}
@@ -114,6 +116,11 @@ class Bmc:
     def set_clock(self, at: datetime) -> None:
         self.clock_offset_s = round((at - datetime.now(UTC)).total_seconds(), 3)
 
+    def follow_ntp(self) -> None:
+        """Be right, if NTP is still on."""
+        if self.ntp:
+            self.clock_offset_s = 0.0
+
     # Availability
 
     def is_away(self) -> bool:
@@ -126,15 +133,19 @@ class Bmc:
 
     def restart(self, why: str, *, away_s: float = AWAY_S, unready_s: float = UNREADY_S) -> None:
         """Go away now; sessions and open connections are lost."""
-        clock = self.world.clock
-        if clock.delays:
-            self.away_until_s = clock.now_s() + away_s
-            self.unready_until_s = self.away_until_s + unready_s
+        if self.world.clock.delays:
+            self.away_until_s = self.world.clock.now_s() + away_s
+            self.be_unready(away_s + unready_s)
         self.world.journal.write("bmc_restart", self.plan.name, why=why, sessions_lost=len(self.sessions))
         self.sessions.clear()
         for connection in tuple(self.connections):
             connection.abort()
         self.log("Lclog", "RAC0182", "The iDRAC firmware was rebooted.", "Warning")
+
+    def be_unready(self, for_s: float) -> None:
+        """Answer for a while that the lifecycle controller is not ready."""
+        if self.world.clock.delays:
+            self.unready_until_s = self.world.clock.now_s() + for_s
 
     # Logins
 

@@ -59,6 +59,7 @@ class Host:
         "boots",
         "clock_offset_s",
         "console",
+        "copies_until_s",
         "fault",
         "last_reset_at",
         "networks",
@@ -95,6 +96,7 @@ class Host:
         self.board_firmware: dict[str, str] = {}  # FQDD: version, where it differs from the reference
         self.clock_offset_s = draw.between(-400, 400, world.options.seed, plan.name, "hardware clock")
         self.system: Installed | None = None
+        self.copies_until_s = 0.0  # the HGX board copies its new images in the background
         self.agent_is_up = False
         self.test_runs: dict[str, TestRun] = {}
         self.console: collections.deque[str] = collections.deque(maxlen=CONSOLE_LINES)
@@ -218,6 +220,10 @@ class Host:
         if self.task is not None:
             self.task.cancel()
             self.task = None
+
+    def is_copying(self) -> bool:
+        """The HGX board copies an image: its power must stay."""
+        return self.world.clock.now_s() < self.copies_until_s
 
     def utc(self) -> str:
         """The host's own clock."""

@@ -1,16 +1,15 @@
 """Jobs of the lifecycle controller: BIOS settings and firmware, from the request to the version that runs."""
 
 import re
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from provisioning.simulator import draw, reference
 from provisioning.simulator.host import Host
+from provisioning.simulator.job import DONE, MESSAGES, Job
 
 CONFIG_S = (120.0, 200.0)
 DOWNLOAD_S = 60.0
-DONE = ("Completed", "CompletedWithErrors", "Failed")
+COPY_S = 600.0
 KEPT = 64
 MOST_IMAGE = 1 << 20  # bytes of a package that are really fetched
 PERCENTS = (1, 20, 98)  # jumps as in the field
@@ -20,7 +19,8 @@ class Flash(NamedTuple):
     """How a kind of part is flashed.
 
     direct: needs no reset of the host. activation: what makes the new version run ("job" its end, "bmc" a BMC
-    restart, "powercycle", "ac"). guarded: nothing may disturb the download either.
+    restart that follows by itself, as the one of the CPLD's virtual AC cycle, "powercycle", "ac").
+    guarded: nothing may disturb the download either.
     """
 
     pattern: str
@@ -35,7 +35,7 @@ class Flash(NamedTuple):
 FLASHES: dict[str, Flash] = {
     "bios": Flash("BIOS", 480, 1500, False, "job", False, ("BIOS.Setup.1-1",)),
     "bmc": Flash("iDRAC|RAC", 480, 1500, True, "bmc", True, ("iDRAC.Embedded.1-1",)),
-    "cpld": Flash("CPLD", 720, 1800, False, "ac", True, ("CPLD.Embedded.1",)),
+    "cpld": Flash("CPLD", 720, 1800, False, "bmc", True, ("CPLD.Embedded.1",)),
     "hgx": Flash("HGX", 1500, 3600, True, "ac", True, tuple(reference.HGX_FIRMWARE)),
     "hca": Flash(
         "ConnectX-?7|CX7|HCA", 900, 2400, False, "powercycle", False, tuple(f"{hca}-1" for hca in reference.HCAS)
@@ -43,28 +43,6 @@ FLASHES: dict[str, Flash] = {
     "psu": Flash("PSU|Power", 1800, 3600, False, "job", True, reference.PSUS),
     "nvme": Flash("NVMe|SSD", 300, 900, False, "job", False, reference.DATA_DRIVES),
 }
-
-
-@dataclass(slots=True)
-class Job:
-    """One job; `part` is a key of FLASHES, or "config"."""
-
-    id: str
-    name: str
-    part: str
-    created_at: datetime
-    state: str = "New"
-    percent: int = 0
-    message: str = "New job"
-    message_id: str = "JCP000"
-    settings: dict[str, Any] = field(default_factory=dict)
-    version: str = ""
-    ended_at: datetime | None = None
-    visible: bool = True
-
-    @property
-    def is_open(self) -> bool:
-        return self.state not in DONE
 
 
 def add(host: Host, name: str, part: str, **facts: Any) -> Job:
@@ -79,15 +57,15 @@ def add(host: Host, name: str, part: str, **facts: Any) -> Job:
     return job
 
 
-def move(host: Host, job: Job, state: str, percent: int, message_id: str, message: str) -> None:
+def move(host: Host, job: Job, state: str, percent: int, message_id: str) -> None:
     """Set where the job is, with a journal line; an ended job also gets a line in the lifecycle log."""
-    job.state, job.percent, job.message_id, job.message = state, percent, message_id, message
+    job.state, job.percent = state, percent
+    job.message_id, job.message = message_id, MESSAGES[message_id]
     host.world.journal.write("job", host.name, job=job.id, part=job.part, state=state, percent=percent)
     if state in DONE:
         job.ended_at = host.bmc.now()
-        host.bmc.log(
-            "Lclog", message_id, f"{job.name} {job.id}: {message}", "OK" if state == "Completed" else "Warning"
-        )
+        severity = "OK" if state == "Completed" else "Warning"
+        host.bmc.log("Lclog", job.message_id, f"{job.name} {job.id}: {job.message}", severity)
 
 
 def open_jobs(host: Host, *states: str) -> list[Job]:
@@ -98,7 +76,7 @@ def open_jobs(host: Host, *states: str) -> list[Job]:
 def configure(host: Host, settings: dict[str, Any]) -> Job:
     """A job that sets BIOS settings at the next POST."""
     job = add(host, "ConfigBIOS:BIOS.Setup.1-1", "config", settings=dict(settings))
-    move(host, job, "Scheduled", 0, "JCP001", "Task successfully scheduled.")
+    move(host, job, "Scheduled", 0, "JCP001")
     return job
 
 
@@ -115,29 +93,29 @@ async def run_in_post(host: Host) -> bool:
 
 
 async def _run_config(host: Host, job: Job) -> None:
-    move(host, job, "Running", 1, "JCP002", "Task is in progress.")
+    move(host, job, "Running", 1, "JCP002")
     await host.world.clock.sleep(draw.between(*CONFIG_S, host.world.options.seed, host.name, job.id))
     host.bios.update(job.settings)
-    move(host, job, "Completed", 100, "PR19", "Job completed successfully.")
+    move(host, job, "Completed", 100, "PR19")
 
 
 async def run_flash(host: Host, job: Job) -> None:
     """Write the part; what then makes the version run is up to the kind."""
     flash = FLASHES[job.part]
     length_s = draw.lognormal(flash.p50_s, flash.p99_s, host.world.options.seed, host.name, job.id)
-    move(host, job, "Running", 0, "RED020", "Applying update.")
+    move(host, job, "Running", 0, "RED020")
     for percent in PERCENTS:
         await host.world.clock.sleep(length_s / len(PERCENTS))
         if job.state != "Running":
             return  # somebody cut the power
-        move(host, job, "Running", percent, "RED020", "Applying update.")
+        move(host, job, "Running", percent, "RED020")
     if flash.activation in ("job", "bmc"):
         become(host, job)
     else:
         host.board_firmware[f"pending:{flash.activation}:{job.part}"] = job.version
-    done = ("RED001", "Job completed successfully.")
-    pending = ("RED030", "Reboot is pending: the new version runs after a power cycle.")
-    move(host, job, "Completed", 100, *(done if flash.activation in ("job", "bmc") else pending))
+    move(host, job, "Completed", 100, "RED001" if flash.activation in ("job", "bmc") else "RED030")
+    if job.part == "hgx" and host.world.clock.delays:
+        host.copies_until_s = host.world.clock.now_s() + COPY_S
     if flash.activation == "bmc":
         host.bmc.restart("its own update")
 
@@ -154,19 +132,19 @@ def become(host: Host, job: Job) -> None:
 async def update(host: Host, job: Job, uri: str) -> None:
     """Download from `uri` (unless the package was pushed), then run at once or wait for a reset."""
     if uri:
-        move(host, job, "Downloading", 1, "RED002", "Downloading package.")
+        move(host, job, "Downloading", 1, "RED002")
         answer = await host.world.boot.call("GET", uri, headers={"Range": f"bytes=0-{MOST_IMAGE - 1}"})
         await host.world.clock.sleep(DOWNLOAD_S)
         if job.state != "Downloading":
             return
         if not answer.ok:
-            move(host, job, "Failed", 100, "RED016", f"Unable to download the package: HTTP {answer.status}.")
+            move(host, job, "Failed", 100, "RED016")
             return
-    move(host, job, "Downloaded", 20, "RED003", "Package successfully downloaded.")
+    move(host, job, "Downloaded", 20, "RED003")
     if FLASHES[job.part].direct:
         await run_flash(host, job)
     else:
-        move(host, job, "Scheduled", 0, "JCP001", "Task successfully scheduled.")
+        move(host, job, "Scheduled", 0, "JCP001")
 
 
 def recognise(file_name: str) -> tuple[str, str] | None:

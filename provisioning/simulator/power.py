@@ -68,8 +68,19 @@ def switch_on(host: Host, *, pause_s: float = 0.0, after_ac: bool = False) -> No
     host.task = host.world.spawn(boot.run(host, pause_s=pause_s, after_ac=after_ac))
 
 
-def ac_cycle(host: Host, *, final_on: bool, off_s: float = 30.0) -> None:
+def ac_cycle(host: Host, *, final_on: bool, intent: str | None, off_s: float = 30.0) -> None:
     """Take all power away and give it back: the BMC restarts, what waited for it becomes active."""
+    host.resets += 1
+    host.world.journal.write(
+        "reset_applied",
+        host.name,
+        kind="ACCycle",
+        intent=intent,
+        power=host.power,
+        phase=host.phase,
+        resets=host.resets,
+    )
+    safety.check_reset(host, "ACCycle", intent)
     cut(host)
     safety.activate(host, "ac")
     host.bmc.restart("power was cut")

@@ -2,6 +2,7 @@
 
 from provisioning.simulator import jobs
 from provisioning.simulator.host import Host
+from provisioning.simulator.job import Job
 
 _PENDING = "pending:"
 
@@ -12,12 +13,16 @@ def check_reset(host: Host, kind: str, intent: str | None) -> None:
         used = host.reset_intents[intent] = host.reset_intents.get(intent, 0) + 1
         if used > 1:
             host.world.journal.violation(host.name, "intent_twice", f"{kind} again for one intent", intent=intent)
+    if host.is_copying():
+        host.world.journal.violation(
+            host.name, "power_during_copy", f"{kind} while the HGX board copied", intent=intent
+        )
     for job in _endangered(host):
         words = f"{kind} while {job.name} was {job.state}"
         host.world.journal.violation(host.name, "power_during_job", words, intent=intent, job=job.id)
-        jobs.move(host, job, "Failed", 100, "RED007", "The update was interrupted.")
+        jobs.move(host, job, "Failed", 100, "RED007")
     for job in jobs.open_jobs(host, "Downloading"):
-        jobs.move(host, job, "Failed", 100, "RED016", "The download was interrupted by a reset.")
+        jobs.move(host, job, "Failed", 100, "RED021")
     if kind == "PowerCycle":
         activate(host, "powercycle")
 
@@ -40,7 +45,7 @@ def activate(host: Host, how: str) -> None:
             host.world.journal.write("activated", host.name, part=part, version=version)
 
 
-def _endangered(host: Host) -> list[jobs.Job]:
+def _endangered(host: Host) -> list[Job]:
     """Jobs that a disturbance would harm: all that run, and downloads for parts that cannot be saved."""
     return [
         job

@@ -10,9 +10,6 @@ def status(part: Part) -> Json:
     return {"Health": part.health, "HealthRollup": part.health, "State": part.state}
 
 
-# Processors: CPUs and GPUs
-
-
 @route("GET", f"{SYSTEM}/Processors")
 def processors(call: Call) -> Collection:
     members = [_cpu(part) for part in parts.of(call.host, "cpu")] + [_gpu(part) for part in parts.of(call.host, "gpu")]
@@ -64,7 +61,7 @@ def _gpu(part: Part) -> Json:
     )
 
 
-# Memory
+# DIMMs
 
 
 @route("GET", f"{SYSTEM}/Memory")
@@ -162,9 +159,6 @@ def _drive(path: str, part: Part) -> Json:
         SerialNumber=part.serial,
         Status=status(part),
     )
-
-
-# Ethernet
 
 
 @route("GET", f"{SYSTEM}/EthernetInterfaces")

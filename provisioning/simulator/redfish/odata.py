@@ -26,12 +26,13 @@ class Call(NamedTuple):
 
 
 class Collection(NamedTuple):
-    """Members are whole resources; the caller gets links, or the resources when it asks to expand."""
+    """Members are whole resources. The caller gets links, or `whole` ones when it asks to expand."""
 
     path: str
     type: str
     name: str
     members: list[Json]
+    whole: bool = False
 
 
 Answer = Json | Collection | Response

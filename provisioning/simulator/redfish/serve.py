@@ -13,6 +13,7 @@ from provisioning.simulator.redfish import (  # noqa: F401  (each module registe
     bios,
     chassis,
     components,
+    logs,
     manager,
     sessions,
     software,
@@ -140,7 +141,7 @@ def _collection(collection: Collection, options: dict[str, str]) -> Json:
         "@odata.id": collection.path,
         "@odata.type": f"#{collection.type}.{collection.type}",
         "Description": f"Collection of {collection.name}",
-        "Members": page if "$expand" in options else [link(one["@odata.id"]) for one in page],
+        "Members": page if collection.whole or "$expand" in options else [link(one["@odata.id"]) for one in page],
         "Members@odata.count": len(members),
         "Name": collection.name,
     }
