@@ -22,6 +22,7 @@ from deploy.place import CHECKOUT, Place
 _TURN_WORKERS = 1  # one a site: more only share the work of the one pump
 _PROGRESS_S = 10.0
 _LOOK_S = 1.0
+_DAY_S = 86_400.0
 _AT_REST_LOOKS = 3
 # Nothing has moved for so long: real seconds, and besides that simulated ones, for a burn-in is an hour of silence.
 _STALL_S, _STALL_SIMULATED_S = 900.0, 4 * 3600.0
@@ -45,6 +46,7 @@ class Demo:
         self.env: dict[str, str] = {}
         self.ports = options.Ports(0, 0, 0, 0)
         self.campaign_at = time.monotonic()
+        self.partitions_at = time.monotonic()
         self.cpu_before = 0.0
         self.workers: list[programs.Program] = []
 
@@ -57,7 +59,7 @@ class Demo:
         self.env = {**os.environ, **self._servers(), **self._settings()}
         say("migrating the database")
         self._manage("migrate")
-        self._manage("partitions")
+        self._make_partitions()
         setup = json.loads(self._manage("demo_setup").strip().splitlines()[-1])
         self._start_web()
         self._say_where(setup)
@@ -119,6 +121,10 @@ class Demo:
                 counted=counted,
             )
         )
+
+    def _make_partitions(self) -> None:
+        self._manage("partitions")
+        self.partitions_at = time.monotonic()
 
     def _start_web(self) -> None:
         shape = ("--worker-class", "gthread", "--workers", "2", "--threads", "8", "--keep-alive", "15")
@@ -216,6 +222,8 @@ class Demo:
         tables = watch.Tables(self.env["DATABASE_URL"])
         while True:
             self.programs.look()
+            if time.monotonic() - self.partitions_at > _DAY_S:
+                self._make_partitions()
             with contextlib.suppress(psycopg.OperationalError):  # a restart of PostgreSQL is not ours to die of
                 seen = tables.look()
                 if str(seen) != told and time.monotonic() - told_at >= _PROGRESS_S:
