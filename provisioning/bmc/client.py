@@ -241,8 +241,8 @@ class Bmc:
     async def set_http_boot(self, permit: Permit, uri: str, interface: str) -> None:
         """Set the URI and port of UEFI HTTP boot: 1 request. On Dell it counts from the next reset on.
 
-        interface: FQDD of the port, used where the BMC has a choice. Raises BmcRefused (conflict) while another BIOS
-        change waits for its reset.
+        interface: FQDD of the port where the BMC has a choice; empty leaves it as it is.
+        Raises BmcRefused (conflict) while another BIOS change waits for its reset.
         """
         verb = "set HTTP boot"
         paths = await self.channel.paths()

@@ -66,16 +66,19 @@ def http_boot(current: object, pending: object) -> HttpBoot:
 
 
 def http_boot_patch(uri: str, interface: str) -> Json:
-    """One BIOS change with all attributes: there is one job at a time (quirk pending-committed)."""
-    return bios_patch(
-        {
-            f"{_HTTP_DEVICE}EnDis": "Enabled",
-            f"{_HTTP_DEVICE}Interface": interface,
-            f"{_HTTP_DEVICE}Protocol": "IPv4",
-            f"{_HTTP_DEVICE}TlsMode": "OneWay" if uri.startswith("https:") else "None",
-            f"{_HTTP_DEVICE}Uri": uri,
-        }
-    )
+    """One BIOS change with all attributes: there is one job at a time (quirk pending-committed).
+
+    interface: empty leaves the port as it is.
+    """
+    attributes: Json = {
+        f"{_HTTP_DEVICE}EnDis": "Enabled",
+        f"{_HTTP_DEVICE}Protocol": "IPv4",
+        f"{_HTTP_DEVICE}TlsMode": "OneWay" if uri.startswith("https:") else "None",
+        f"{_HTTP_DEVICE}Uri": uri,
+    }
+    if interface:
+        attributes[f"{_HTTP_DEVICE}Interface"] = interface
+    return bios_patch(attributes)
 
 
 def bios_patch(attributes: Json) -> Json:
