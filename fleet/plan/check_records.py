@@ -17,6 +17,7 @@ _IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 def problems(plan: Plan) -> list[Problem]:
     """Everything that is wrong with the rows themselves."""
     return [
+        *_sites(plan),
         *_unknown_devices(plan),
         *_double_serials(plan),
         *_double_guids(plan),
@@ -25,6 +26,16 @@ def problems(plan: Plan) -> list[Problem]:
         *_places(plan),
         *_power(plan),
     ]
+
+
+def _sites(plan: Plan) -> Iterator[Problem]:
+    """A folder is the plan of one site: networks and feeds have no site column, and a load compares whole sites."""
+    site = next((d.site for d in plan.devices if d.site), "")
+    for device in plan.devices:
+        if device.site and device.site != site:
+            words = f"another site than that of {plan.devices[0].name} on line {plan.devices[0].line}"
+            expected = f"{site}, and a folder of its own for each site"
+            yield Problem("devices.csv", device.line, "site", device.site, words, expected, "two_sites")
 
 
 def _unknown_devices(plan: Plan) -> Iterator[Problem]:

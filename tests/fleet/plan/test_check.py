@@ -261,6 +261,35 @@ def test_all_hosts_with_two_rails_on_one_leaf():
     assert codes(plan) == [("cables.csv", lines[0], "b_device", "shared_leaf")]
 
 
+def test_cores_do_not_join_cores_and_access_switches_have_their_ports():
+    plan = small()
+    last = next(i for i, c in enumerate(plan.cables) if c.b_device == "core-02")
+    ends = {"a_device": "core-01", "a_port": plan.cables[last - 32].b_port}
+    plan.cables.pop(last - 32)
+    line = change(plan, "cables", last - 1, **ends)
+    assert ("cables.csv", line, "b_device", "wrong_tier") in codes(plan)
+    plan = small()
+    at = next(i for i, c in enumerate(plan.cables) if c.kind == "management")
+    assert codes(plan) == [] and plan.cables[at].b_device == "mgmt-a02"
+    assert codes_after(plan, at, b_port="53") == ["no_such_port"]
+    assert codes_after(plan, at, b_port="uplink") == ["no_such_port"]
+    assert codes_after(plan, at, b_device="pdu-a01-a", b_port="net") == []
+
+
+def codes_after(plan: Plan, at: int, **values):
+    before = plan.cables[at]
+    change(plan, "cables", at, **values)
+    found = [p.code for p in check(plan).problems]
+    plan.cables[at] = before
+    return found
+
+
+def test_a_folder_is_the_plan_of_one_site():
+    plan = small()
+    line = change(plan, "devices", 3, site="elsewhere", rack="A09")
+    assert codes(plan) == [("devices.csv", line, "site", "two_sites")]
+
+
 def test_islands():
     """The fabric of one real site was planned as eight islands; nobody saw it before the cables lay."""
     plan = small()
