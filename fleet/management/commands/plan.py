@@ -1,6 +1,6 @@
-"""`manage.py plan`: generate, check, diff and netlist of a plan folder.
+"""`manage.py plan`: generate, check, load, export, diff and netlist of a plan folder.
 
-None of it needs a database. Exit codes: 0 done, 1 what was
+Only load, export and the diff against the database need one; the rest imports no models. Exit codes: 0 done, 1 what was
 checked does not hold, 2 bad input. Where JSON is printed it is the last and only line of stdout; words go to stderr.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from fleet.errors import MusterError
 from fleet.plan import check, files, netlist
 from fleet.plan.diff import diff
 from fleet.plan.generate import generate
@@ -31,6 +32,7 @@ _COUNTS = (
     ("hosts-per-rack", "default 4"),
     ("seed", "for tags, serials and MACs (default 1)"),
 )
+_SHOWN = 8  # lines of the difference, of each sort in each file
 
 
 class Command(BaseCommand):
@@ -51,9 +53,20 @@ class Command(BaseCommand):
         _output(one)
         one = verbs.add_parser("check", help="say what is wrong with a plan")
         _folder(one, as_json=True)
-        one = verbs.add_parser("diff", help="what has changed from one plan to another")
+        one = verbs.add_parser("diff", help="what a load would change, or what has changed between two plans")
         _folder(one, as_json=True)
-        one.add_argument("other", type=Path, help="the plan that comes after DIR")
+        one.add_argument("other", nargs="?", type=Path, help="the later plan (default: DIR, after the database)")
+        one = verbs.add_parser("load", help="bring the plan into the database: all or nothing, repeatable")
+        _folder(one)
+        one.add_argument(
+            "--as", dest="start", choices=("expected", "cabled"), default="expected", help="of new devices"
+        )
+        one.add_argument("--actor", default="", help="who asks (default: the system)")
+        one.add_argument("--reason", default="", help="a few words for the history")
+        one.add_argument("--dry-run", action="store_true", help="show the difference and write nothing")
+        one = verbs.add_parser("export", help="write the plan that stands in the database")
+        _folder(one)
+        one.add_argument("--site", default="", help="which one, where there are several")
         one = verbs.add_parser("netlist", help="write the plan's fabric for ibsim")
         _folder(one)
         one.add_argument("--no-aggregation-nodes", action="store_true", help="leave port 65 of the switches out")
@@ -67,6 +80,9 @@ class Command(BaseCommand):
             holds = getattr(self, "_" + options["verb"].replace("-", "_"))(options)
         except PlanRefused as refused:
             raise CommandError("\n".join(map(str, refused.problems)), returncode=2) from refused
+        except MusterError as refused:
+            right = f" Right: {refused.expected}." if refused.expected else ""
+            raise CommandError(f"{refused.title}: {refused.value or refused.field}.{right}", returncode=2) from refused
         if not holds:
             sys.exit(1)
 
@@ -87,10 +103,41 @@ class Command(BaseCommand):
 
     def _diff(self, options: dict[str, Any]) -> bool:
         first = check.read_sound(options["folder"])
-        found = diff(first, check.read_sound(options["other"]))
+        if options["other"]:
+            found = diff(first, check.read_sound(options["other"]))
+        else:
+            from fleet.plan.load import compare  # noqa: PLC0415 (models)
+
+            *_, found = compare(first)
         self._say(found.lines(), options["json"])
         if options["json"]:
             self._json(found.as_json())
+        return True
+
+    def _load(self, options: dict[str, Any]) -> bool:
+        from fleet import lifecycle  # noqa: PLC0415 (models)
+        from fleet.plan.load import compare, load  # noqa: PLC0415 (models)
+
+        start, plan = time.perf_counter(), check.read_sound(options["folder"])
+        if options["dry_run"]:
+            *_, found = compare(plan)
+            self._say(found.lines(_SHOWN), True)
+            self._json({"changes": found.counts(), "renamed": len(found.renamed), "version": None})
+            return True
+        name = options["actor"]
+        actor = lifecycle.actor("shell", name, "O") if name else lifecycle.system("plan")
+        words = {"start": options["start"], "reason": options["reason"]}
+        loaded = load(plan=plan, actor=actor, show=lambda found: self._say(found.lines(_SHOWN), True), **words)
+        counts = {"changes": loaded.difference.counts(), "renamed": len(loaded.difference.renamed)}
+        self._json({**counts, "version": loaded.version, "wall_s": _since(start)})
+        return True
+
+    def _export(self, options: dict[str, Any]) -> bool:
+        from fleet.plan.export import from_database, the_site  # noqa: PLC0415 (models)
+
+        start, plan = time.perf_counter(), from_database(the_site(options["site"]))
+        written = files.write(plan, options["folder"])
+        self._json({**plan.counts(), "files": written, "sha256": files.sha256(plan), "wall_s": _since(start)})
         return True
 
     def _netlist(self, options: dict[str, Any]) -> bool:
