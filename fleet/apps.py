@@ -7,7 +7,7 @@ from django.db.models.signals import post_migrate
 
 
 def _sync(**kwargs: Any) -> None:
-    from fleet import lifecycle
+    from fleet import lifecycle  # noqa: PLC0415 (models exist only now)
 
     lifecycle.sync_tables()
 

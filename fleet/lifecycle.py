@@ -54,7 +54,9 @@ def system(name: str) -> Actor:
 
 def actor(kind: str, name: str, role: str, *, user_id: int | None = None, token_id: int | None = None) -> Actor:
     """The row of an actor in one role; made on first use."""
-    found, _ = Actor.objects.get_or_create(kind=kind, name=name, role=role, defaults={"user_id": user_id, "token_id": token_id})
+    found, _ = Actor.objects.get_or_create(
+        kind=kind, name=name, role=role, defaults={"user_id": user_id, "token_id": token_id}
+    )
     return found
 
 
@@ -74,7 +76,7 @@ def move_each(kind: str, moves: Iterable[Move], *, actor: Actor) -> list[Moved]:
     if not wanted:
         return []
     table = KINDS[kind].table
-    arguments = {
+    arguments: dict[str, Any] = {
         "kind": kind,
         "actor": actor.pk,
         "ids": [m.subject_id for m in wanted],
@@ -99,7 +101,8 @@ def _refusal(kind: str, wanted: list[Move], actor: Actor, error: Exception) -> W
     """Which subjects cannot go and why; the database's own words when nothing is left to explain."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT id, state FROM {KINDS[kind].table} WHERE id = ANY(%s) ORDER BY id", [[m.subject_id for m in wanted]]
+            f"SELECT id, state FROM {KINDS[kind].table} WHERE id = ANY(%s) ORDER BY id",
+            [[m.subject_id for m in wanted]],
         )
         now = dict(cursor.fetchall())
     refused = []
@@ -136,8 +139,8 @@ BROKEN = """
 WITH c AS (
   SELECT t.*, s.chained,
     lag(t.hash) OVER chain AS before, lag(t.seq) OVER chain AS seq_before, lag(t.to_state) OVER chain AS state_before,
-    sha256(t.prev || convert_to(jsonb_build_array(t.subject_kind, t.subject_id, t.seq, t.from_state, t.to_state, t.cause,
-      t.reason, t.actor_id, t.evidence, (extract(epoch FROM t.at) * 1000000)::bigint)::text, 'UTF8')) AS again
+    sha256(t.prev || convert_to(jsonb_build_array(t.subject_kind, t.subject_id, t.seq, t.from_state, t.to_state,
+      t.cause, t.reason, t.actor_id, t.evidence, (extract(epoch FROM t.at) * 1000000)::bigint)::text, 'UTF8')) AS again
   FROM fleet_transition t LEFT JOIN fleet_lifecyclesubject s ON s.kind = t.subject_kind
   WINDOW chain AS (PARTITION BY t.subject_kind, t.subject_id ORDER BY t.seq)
 )
@@ -163,7 +166,8 @@ ORDER BY s.id LIMIT 1
 """
 
 HEADS = """
-SELECT encode(sha256(coalesce(string_agg(hash, ''::bytea ORDER BY subject_kind, subject_id), ''::bytea)), 'hex'), count(*)
+SELECT encode(sha256(coalesce(string_agg(hash, ''::bytea ORDER BY subject_kind, subject_id), ''::bytea)), 'hex'),
+  count(*)
 FROM (SELECT DISTINCT ON (subject_kind, subject_id) subject_kind, subject_id, hash
       FROM fleet_transition ORDER BY subject_kind, subject_id, seq DESC) h
 """

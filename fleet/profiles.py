@@ -1,9 +1,27 @@
-"""Profiles as steps read them: the spec of a version never changes, so a process reads each once."""
+"""Profiles: how a kind of device should be. The spec of a version never changes, so a process reads each once."""
 
 from functools import lru_cache
 from typing import Any
 
 from fleet.models import Profile
+
+# key -> (type, what it is for); docs/profiles.md has the long form
+KEYS: dict[str, tuple[type, str]] = {
+    "model": (str, "the maker's name"),
+    "delivery": (str, "uefi_http or pxe"),
+    "http_interface": (str, "the port that boots by UEFI HTTP, as the BMC names it"),
+    "parts": (dict, "kind of part to how many"),
+    "slots": (dict, "kind of part to the names of its slots"),
+    "pcie": (dict, "kind of part to {width, gen}"),
+    "baseline": (dict, "firmware component to version"),
+    "bios": (dict, "BIOS attribute to value"),
+    "burn_in": (dict, "{tests: [{name, minutes}]}"),
+    "validate": (dict, "{tests: [{name, minutes}]}"),
+    "disk": (dict, "{role} or {serial} of the disk that takes the OS"),
+    "image": (str, "name of the image in the catalogue"),
+    "image_file": (dict, "{name, sha256, size_bytes} of that image"),
+}
+DELIVERIES = ("uefi_http", "pxe")
 
 
 @lru_cache(maxsize=256)
@@ -12,3 +30,34 @@ def profile_spec(profile_id: int | None) -> dict[str, Any]:
     if profile_id is None:
         return {}
     return dict(Profile.objects.values_list("spec", flat=True).get(pk=profile_id))
+
+
+def problems(spec: Any) -> list[str]:
+    """Everything that is wrong with a spec, in words that name the key, the value and what would be right."""
+    if not isinstance(spec, dict):
+        return ["a profile is a mapping of keys"]
+    found = [f"{key}: no such key; known are {', '.join(KEYS)}" for key in spec if key not in KEYS]
+    for key, value in spec.items():
+        if key in KEYS and not isinstance(value, KEYS[key][0]):
+            found.append(f"{key}: {value!r} should be {KEYS[key][1]}")
+    if spec.get("delivery", "uefi_http") not in DELIVERIES:
+        found.append(f"delivery: {spec['delivery']!r} should be one of {', '.join(DELIVERIES)}")
+    for key in ("burn_in", "validate"):
+        tests = spec[key].get("tests", []) if isinstance(spec.get(key), dict) else []
+        for n, test in enumerate(tests if isinstance(tests, list) else [tests]):
+            named = isinstance(test, dict) and isinstance(test.get("name"), str)
+            if not (named and isinstance(test.get("minutes"), int | float)):
+                found.append(f"{key}.tests[{n}]: {test!r} should be {{name: text, minutes: number}}")
+    for kind, count in spec["parts"].items() if isinstance(spec.get("parts"), dict) else ():
+        if not isinstance(count, int) or count < 0:
+            found.append(f"parts.{kind}: {count!r} should be a count")
+    return found
+
+
+def store(name: str, spec: dict[str, Any]) -> tuple[Profile, bool]:
+    """The newest version of a profile if its spec is this one, else a new version."""
+    newest = Profile.objects.filter(name=name).order_by("-version").first()
+    if newest is not None and newest.spec == spec:
+        return newest, False
+    version = newest.version + 1 if newest else 1
+    return Profile.objects.create(name=name, version=version, spec=spec), True

@@ -18,9 +18,13 @@ def _keys() -> tuple[bytes, ...]:
     try:
         lines = Path(settings.KEYS_FILE).read_text().split()
     except OSError as error:
-        raise MusterError("no secret keys", field="MUSTER_KEYS_FILE", value=settings.KEYS_FILE, expected="a readable file") from error
+        raise MusterError(
+            "no secret keys", field="MUSTER_KEYS_FILE", value=settings.KEYS_FILE, expected="a readable file"
+        ) from error
     if not lines:
-        raise MusterError("no secret keys", field="MUSTER_KEYS_FILE", value=settings.KEYS_FILE, expected="one Fernet key a line")
+        raise MusterError(
+            "no secret keys", field="MUSTER_KEYS_FILE", value=settings.KEYS_FILE, expected="one Fernet key a line"
+        )
     return tuple(line.encode() for line in lines)
 
 

@@ -50,7 +50,10 @@ class Kind:
 def _edges(*rows: tuple[str, str, str, str]) -> tuple[Edge, ...]:
     """Rows of (from names, to names, roles, guard), names split at blanks; '(new)' is creation."""
     return tuple(
-        Edge("" if a == "(new)" else a, b, roles, guard) for froms, tos, roles, guard in rows for a in froms.split() for b in tos.split()
+        Edge("" if a == "(new)" else a, b, roles, guard)
+        for froms, tos, roles, guard in rows
+        for a in froms.split()
+        for b in tos.split()
     )
 
 
@@ -58,7 +61,13 @@ HOST_STATES = (
     State("expected", "out", "on an order, known tag or just a count", 3 * DAY, "flag to the liaison"),
     State("received", "out", "crate scanned at the dock", 5 * DAY, "flag"),
     State("racked", "out", "in its unit, weight and rails checked", 2 * DAY, "flag"),
-    State("cabled", "out", "power, BMC and Ethernet in, InfiniBand as far as the plan asks", HOUR, "identify, or quarantine"),
+    State(
+        "cabled",
+        "out",
+        "power, BMC and Ethernet in, InfiniBand as far as the plan asks",
+        HOUR,
+        "identify, or quarantine",
+    ),
     State("discovered", "out", "BMC answers, identity matched, certificate pinned, clock right", DAY, "flag"),
     State("inspected", "ok", "inventory equals the profile", DAY, "flag"),
     State("baselined", "ok", "firmware and BIOS equal the baseline", DAY, "flag"),
@@ -96,7 +105,12 @@ HOST_EDGES = _edges(
     ("draining", "validated", "S", "scheduler says empty, planned work"),
     ("draining", "quarantined", "SOL", "empty, or limit reached by the operator"),
     ("validated", "quarantined", "SOL", "finding, validation failed or too old"),
-    ("installed burned_in baselined inspected discovered cabled racked", "quarantined", "SOL", "operation out of retries"),
+    (
+        "installed burned_in baselined inspected discovered cabled racked",
+        "quarantined",
+        "SOL",
+        "operation out of retries",
+    ),
     ("expected received repair_hands repair_vendor", "quarantined", "L", "forced, with a reason"),
     ("quarantined", "cabled discovered inspected baselined burned_in installed", "OS", "cause says how far back"),
     ("quarantined", "validated", "S", "all tests tied to the cause pass again"),
@@ -106,7 +120,12 @@ HOST_EDGES = _edges(
     ("repair_hands", "repair_vendor", "VO", "RMA number"),
     ("repair_vendor", "received", "T", "whole host swapped: new identity"),
     ("repair_vendor", "repair_hands quarantined", "TVS", "part arrived"),
-    ("validated quarantined repair_hands repair_vendor received racked cabled expected", "retired", "L", "erase proof, two persons"),
+    (
+        "validated quarantined repair_hands repair_vendor received racked cabled expected",
+        "retired",
+        "L",
+        "erase proof, two persons",
+    ),
 )
 
 SWITCH_STATES = (

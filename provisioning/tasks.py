@@ -8,20 +8,20 @@ from celery.signals import worker_ready
 from provisioning.engine import claim, reconcile, turn
 
 
-@shared_task(name="advance")  # type: ignore[untyped-decorator]
+@shared_task(name="advance")
 def advance() -> None:
     """Look for due work until there is none, at most 20 s."""
     turn.pump().look()
 
 
-@shared_task(name="reconcile")  # type: ignore[untyped-decorator]
+@shared_task(name="reconcile")
 def reconcile_all() -> None:
     """Once a minute, and whenever a worker starts."""
     reconcile.run()
     turn.pump().look()
 
 
-@worker_ready.connect  # type: ignore[untyped-decorator]
+@worker_ready.connect
 def _ready(**kwargs: Any) -> None:
     """A worker that starts frees the claims of dead ones on its machine, and looks at once."""
     claim.register()

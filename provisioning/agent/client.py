@@ -1,6 +1,5 @@
 """Client of the host agent: what is running, and run these tests. Pure asyncio, no Django."""
 
-import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +37,7 @@ class Agent:
     async def facts(self, address: str, token: str) -> Facts:
         """What runs there now. Raises AgentError."""
         body = await self._call("GET", address, "facts", token)
-        text = {k: body.get(k) if isinstance(body.get(k), str) else "" for k in ("boot_id", "serial", "hostname", "image")}
+        text = {name: str(body.get(name) or "") for name in ("boot_id", "serial", "hostname", "image")}
         versions = body.get("versions")
         return Facts(**text, versions=versions if isinstance(versions, dict) else {})
 
@@ -66,7 +65,7 @@ class Agent:
                 text = await answer.text()
                 if answer.status >= 300:
                     raise AgentError(f"{method} {path}: {answer.status} {text[:200]}", passing=answer.status >= 500)
-        except (aiohttp.ClientError, TimeoutError, asyncio.TimeoutError, UnicodeDecodeError) as error:
+        except (aiohttp.ClientError, TimeoutError, UnicodeDecodeError) as error:
             raise AgentError(f"{address} does not answer ({type(error).__name__})", passing=True) from error
         try:
             parsed = json.loads(text)

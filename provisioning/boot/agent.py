@@ -25,10 +25,14 @@ WAKING = {"inventory", "written", "tested", "failed"}
 STAGES = {"kernel", "agent", "network", "write", "rebooting", "test", "first_boot", "diagnostic", *WAKING}
 
 CLAIM = """
-UPDATE provisioning_bootwindow SET boot_used_at = now(), claimed_from = %s, session_sha256 = %s, boot_id = %s, stage = 'claimed',
-  stage_at = now(), tests = '[]', tested = NULL, written = NULL, inventory = NULL
+UPDATE provisioning_bootwindow SET boot_used_at = now(), claimed_from = %s, session_sha256 = %s, boot_id = %s,
+  stage = 'claimed', stage_at = now(), tests = '[]', tested = NULL, written = NULL, inventory = NULL
 WHERE id = %s AND boot_sha256 = %s AND boot_used_at IS NULL AND closed_at IS NULL
 """
+
+LOG = (
+    "INSERT INTO provisioning_logline (operation_id, source, line) SELECT %s, 'ramdisk', x FROM unnest(%s::text[]) AS x"
+)
 
 # Bounded, so that an agent that reports for ever fills no row.
 ADD_TEST = "tests = CASE WHEN jsonb_array_length(tests) < 200 THEN tests || jsonb_build_array(%s::jsonb) ELSE tests END"
@@ -46,7 +50,9 @@ def body_of(request: HttpRequest, **fields: type) -> dict[str, Any]:
         raise BadValue("the body is not an object", field="body", expected="a JSON object")
     for name, kind in fields.items():
         if not isinstance(body.get(name), kind):
-            raise BadValue(f"{name} is missing or of the wrong type", field=name, value=body.get(name), expected=kind.__name__)
+            raise BadValue(
+                f"{name} is missing or of the wrong type", field=name, value=body.get(name), expected=kind.__name__
+            )
     if "\\u0000" in request.body.decode("utf-8", "replace"):
         raise BadValue("the body holds a NUL character", field="body", expected="text without NUL")
     return body
@@ -67,7 +73,9 @@ def claim(request: HttpRequest) -> HttpResponse:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(windows.WAKE, [window.operation])
         remote = str(request.META.get("REMOTE_ADDR", ""))
-        cursor.execute(CLAIM, [remote, secrets.digest(session), body["boot_id"], window.id, secrets.digest(body["token"])])
+        cursor.execute(
+            CLAIM, [remote, secrets.digest(session), body["boot_id"], window.id, secrets.digest(body["token"])]
+        )
         claimed = cursor.rowcount == 1
         if claimed:
             windows.note(request, "claim", 200, window, f"agent is up, boot id {body['boot_id'][:40]}")
@@ -135,7 +143,9 @@ def event(request: HttpRequest) -> HttpResponse:
     if stage == "failed":
         columns["failed_code"] = str((data or {}).get("code") or "failed")[:40]
     if stage == "test":
-        windows.change(request, "event", window, f"test: {words}", columns, wake=False, sql=ADD_TEST, values=[json.dumps(data)])
+        windows.change(
+            request, "event", window, f"test: {words}", columns, wake=False, sql=ADD_TEST, values=[json.dumps(data)]
+        )
     else:
         windows.change(request, "event", window, f"{stage}: {words}".rstrip(": "), columns, wake=stage in WAKING)
     return JsonResponse({})
@@ -149,10 +159,7 @@ def log(request: HttpRequest) -> HttpResponse:
     lines = [str(line)[:1000] for line in body["lines"][-LOG_LINES:]]
     if lines:
         with connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO provisioning_logline (operation_id, source, line) SELECT %s, 'ramdisk', x FROM unnest(%s::text[]) AS x",
-                [window.operation, lines],
-            )
+            cursor.execute(LOG, [window.operation, lines])
     windows.note(request, "log", 200, window, f"{len(lines)} lines")
     return JsonResponse({})
 

@@ -21,7 +21,9 @@ def phone_home(request: HttpRequest) -> HttpResponse:
     if window is None:
         raise windows.refuse(request, "phone-home", None, "a phone-home token that is unknown")
     if window.serial and body["serial"] != window.serial:
-        raise windows.refuse(request, "phone-home", window, f"identity: serial {body['serial'][:40]} is not {window.serial}")
+        raise windows.refuse(
+            request, "phone-home", window, f"identity: serial {body['serial'][:40]} is not {window.serial}"
+        )
     answer = JsonResponse({"agent_token": agent_token(window.serial, body["boot_id"])})
     before = BootWindow.objects.values_list("phone_home", flat=True).get(pk=window.id)
     if before is not None:

@@ -16,6 +16,7 @@ from fleet.errors import NotFound
 from provisioning.boot import windows
 from provisioning.boot.ranges import file_response
 from provisioning.boot.windows import Window
+from provisioning.models import BootWindow
 from provisioning.operations.netboot import LOOP_ASKS
 
 FILE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -61,7 +62,11 @@ def script(request: HttpRequest) -> HttpResponse:
     device, name, _, _, window_id = known
     window = windows.by_id(window_id) if window_id else None
     if window is None or window.delivery != "pxe" or _differs(request, window):
-        words = _differs(request, window) if window is not None and window.delivery == "pxe" else "asked without an open window"
+        words = (
+            _differs(request, window)
+            if window is not None and window.delivery == "pxe"
+            else "asked without an open window"
+        )
         windows.unexpected(request, device, name, f"{words}: got the diagnostic script")
         return _render({"base": settings.BOOT_URL, "diagnostic": True})
     return _script(request, window)
@@ -88,8 +93,6 @@ def _script(request: HttpRequest, window: Window) -> HttpResponse:
 
 def _wakes(window: Window) -> bool:
     """Asking is no news until it is a loop; the operation waits for the agent."""
-    from provisioning.models import BootWindow
-
     return BootWindow.objects.values_list("asks", flat=True).get(pk=window.id) + 1 >= LOOP_ASKS
 
 

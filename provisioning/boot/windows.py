@@ -38,10 +38,10 @@ class Window:
     closed: bool
 
 
-# key: a column with its own partial index. Closed windows are found too: a late or repeated report is an answer, not a riddle.
+# key: a column with its own partial index. Closed windows are found too: a late or repeated report gets an answer.
 FIND = """
-SELECT w.id, w.operation_id, w.device_id, d.name, w.mode, w.delivery, w.macs, w.uuid, w.serial, w.orders::text, w.boot_id,
-  w.closed_at IS NOT NULL
+SELECT w.id, w.operation_id, w.device_id, d.name, w.mode, w.delivery, w.macs, w.uuid, w.serial, w.orders::text,
+  w.boot_id, w.closed_at IS NOT NULL
 FROM provisioning_bootwindow w JOIN fleet_device d ON d.id = w.device_id
 WHERE w.{key} = %s AND w.{key} <> '' ORDER BY w.id DESC LIMIT 1
 """
@@ -61,10 +61,13 @@ INSERT INTO provisioning_bootrequest (endpoint, status, device_id, operation_id,
 VALUES (%s, %s, %s, %s, %s, %s)
 """
 
-WAKE = "UPDATE provisioning_operation SET pokes = pokes + 1, wake_at = now() WHERE id = %s AND state IN ('queued', 'active')"
+WAKE = """
+UPDATE provisioning_operation SET pokes = pokes + 1, wake_at = now() WHERE id = %s AND state IN ('queued', 'active')
+"""
 
 UNEXPECTED = """
-INSERT INTO fleet_finding (stable_id, domain, kind, severity, words, cause, device_id, subjects, evidence, opened_at, seen_at, closed_words)
+INSERT INTO fleet_finding (stable_id, domain, kind, severity, words, cause, device_id, subjects, evidence, opened_at,
+  seen_at, closed_words)
 VALUES (%s, %s, %s, %s, %s, '', %s, '[]', '{}', now(), now(), '')
 ON CONFLICT (stable_id) WHERE closed_at IS NULL DO UPDATE SET seen_at = now(), words = excluded.words
 """
@@ -85,7 +88,10 @@ def _one(sql: str, value: Any) -> Window | None:
     with connection.cursor() as cursor:
         cursor.execute(sql, [value])
         row = cursor.fetchone()
-    return None if row is None else Window(*row[:9], json.loads(row[9]), *row[10:])
+    if row is None:
+        return None
+    *start, orders, boot_id, closed = row
+    return Window(*start, orders=json.loads(orders), boot_id=boot_id, closed=closed)
 
 
 def by_mac(mac: str) -> tuple[int, str, str, int, int | None] | None:
@@ -96,17 +102,26 @@ def by_mac(mac: str) -> tuple[int, str, str, int, int | None] | None:
     return row
 
 
-def note(request: HttpRequest, endpoint: str, status: int, window: Window | None, words: str, *, device: int | None = None) -> None:
+def note(
+    request: HttpRequest, endpoint: str, status: int, window: Window | None, words: str, *, device: int | None = None
+) -> None:
     """Put a request on record, with the operation that it belonged to."""
     with connection.cursor() as cursor:
-        cursor.execute(NOTE, _note_row(request, endpoint, status, window, words, device))
+        cursor.execute(NOTE, _note_row(request, endpoint, status, window, words, device=device))
 
 
 def _note_row(
-    request: HttpRequest, endpoint: str, status: int, window: Window | None, words: str, device: int | None = None
+    request: HttpRequest, endpoint: str, status: int, window: Window | None, words: str, *, device: int | None = None
 ) -> list[Any]:
     remote = str(request.META.get("REMOTE_ADDR", ""))
-    return [endpoint, status, window.device if window else device, window.operation if window else None, remote, words[:500]]
+    return [
+        endpoint,
+        status,
+        window.device if window else device,
+        window.operation if window else None,
+        remote,
+        words[:500],
+    ]
 
 
 def change(
@@ -130,7 +145,9 @@ def change(
         if wake:
             cursor.execute(WAKE, [window.operation])
             look_soon()
-        cursor.execute(f"UPDATE provisioning_bootwindow SET {sets} WHERE id = %s", [*columns.values(), *values, window.id])
+        cursor.execute(
+            f"UPDATE provisioning_bootwindow SET {sets} WHERE id = %s", [*columns.values(), *values, window.id]
+        )
         cursor.execute(NOTE, _note_row(request, endpoint, 200, window, words))
 
 
@@ -141,7 +158,9 @@ def refuse(request: HttpRequest, endpoint: str, window: Window | None, words: st
         with connection.cursor() as cursor:
             cursor.execute("UPDATE provisioning_bootwindow SET refused = refused + 1 WHERE id = %s", [window.id])
             stable = f"security:boot_refused:{window.device}"
-            cursor.execute(UNEXPECTED, [stable, "security", "boot_refused", "warning", f"{window.host}: {words}", window.device])
+            cursor.execute(
+                UNEXPECTED, [stable, "security", "boot_refused", "warning", f"{window.host}: {words}", window.device]
+            )
     return BootRefused("refused", hint="this machine has no open window, or its token is used")
 
 

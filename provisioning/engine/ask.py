@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
+from django.db.models import F
+from django.db.models.functions import Now
 
 from fleet import lifecycle
 from fleet.errors import BadValue, MusterError, NotFound, WrongState
@@ -36,12 +38,22 @@ def check_kind(kind: str, params: Mapping[str, Any]) -> None:
     unknown = sorted(set(params) - allowed)
     if unknown:
         expected = ", ".join(sorted(allowed)) or "no parameters"
-        raise BadValue(f"{kind} has no parameter {unknown[0]!r}", field=f"params.{unknown[0]}", value=params[unknown[0]], expected=expected)
+        raise BadValue(
+            f"{kind} has no parameter {unknown[0]!r}",
+            field=f"params.{unknown[0]}",
+            value=params[unknown[0]],
+            expected=expected,
+        )
     if kind == "power" and params.get("action") not in power.ACTIONS:
         expected = ", ".join(sorted(power.ACTIONS))
         raise BadValue("power needs an action", field="params.action", value=params.get("action"), expected=expected)
     if not isinstance(params.get("into_service", False), bool):
-        raise BadValue("into_service is true or false", field="params.into_service", value=params["into_service"], expected="true or false")
+        raise BadValue(
+            "into_service is true or false",
+            field="params.into_service",
+            value=params["into_service"],
+            expected="true or false",
+        )
 
 
 def operations(
@@ -110,7 +122,8 @@ def _insert(rows: list[Operation], asked: Sequence[Asked]) -> None:
     """Chains refer to rows of the same insert, so ids are drawn first."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT nextval(pg_get_serial_sequence('provisioning_operation', 'id')), now() FROM generate_series(1, %s)", [len(rows)]
+            "SELECT nextval(pg_get_serial_sequence('provisioning_operation', 'id')), now() FROM generate_series(1, %s)",
+            [len(rows)],
         )
         drawn = cursor.fetchall()
     for operation, a, (pk, now) in zip(rows, asked, drawn, strict=True):
@@ -128,7 +141,12 @@ def busy(devices: Sequence[int]) -> WrongState:
         device_id__in=devices, mutating=True, state__in=["queued", "active", "lost"], after__isnull=True
     ).values_list("device__name", "id", "kind", "state")
     errors = [
-        {"field": "host", "value": name, "title": f"{name} has operation {pk} ({kind}, {state}) under way", "operation": pk}
+        {
+            "field": "host",
+            "value": name,
+            "title": f"{name} has operation {pk} ({kind}, {state}) under way",
+            "operation": pk,
+        }
         for name, pk, kind, state in found
     ]
     title = str(errors[0]["title"]) if errors else "another operation was asked for at the same moment"
@@ -161,7 +179,10 @@ def cancel(*, operation_id: int, actor: Actor, reason: str) -> Operation:
             _poke(operation_id, cancel_by_id=actor.pk, cancel_reason=words)
         elif operation.state != "cancelled":
             raise WrongState(
-                f"operation {operation_id} is {operation.state}", field="state", value=operation.state, expected="queued or active"
+                f"operation {operation_id} is {operation.state}",
+                field="state",
+                value=operation.state,
+                expected="queued or active",
             )
         look_soon()
     operation.refresh_from_db()
@@ -169,15 +190,14 @@ def cancel(*, operation_id: int, actor: Actor, reason: str) -> Operation:
 
 
 def _poke(operation_id: int, **columns: Any) -> None:
-    from django.db.models import F
-    from django.db.models.functions import Now
-
     Operation.objects.filter(pk=operation_id).update(pokes=F("pokes") + 1, wake_at=Now(), **columns)
 
 
 def _cancel_followers(operation_id: int, actor: Actor) -> None:
     """The rest of a chain has nothing to wait for any more."""
-    while followers := list(Operation.objects.filter(after_id=operation_id, state="queued").values_list("id", flat=True)):
+    while followers := list(
+        Operation.objects.filter(after_id=operation_id, state="queued").values_list("id", flat=True)
+    ):
         lifecycle.move("operation", followers, to="cancelled", actor=actor, reason="the one before it was cancelled")
         Operation.objects.filter(pk__in=followers).update(cause="cancelled", after=None)
         operation_id = followers[0]
@@ -202,7 +222,9 @@ def skip(*, operation_id: int, actor: Actor, reason: str) -> Operation:
         _must_be(operation, "failed")
         steps = KINDS[operation.kind].steps
         if operation.step + 1 >= len(steps):
-            raise WrongState("the last step earns the state: it cannot be skipped", field="step", value=operation.step_name)
+            raise WrongState(
+                "the last step earns the state: it cannot be skipped", field="step", value=operation.step_name
+            )
         if operation.ended_at is None:
             raise MusterError("operation has no end", code="bug")
         Step.objects.create(
@@ -253,7 +275,9 @@ def _requeue(operation: Operation, actor: Actor, words: str, *, step: int) -> No
                 words="",
                 cancel_by=None,
                 cancel_reason="",
-                result={k: v for k, v in operation.result.items() if k not in ("boot_tries", "asks_before", "before_reset")},
+                result={
+                    k: v for k, v in operation.result.items() if k not in ("boot_tries", "asks_before", "before_reset")
+                },
             )
     except IntegrityError as error:
         raise busy([operation.device_id or 0]) from error
@@ -267,12 +291,16 @@ def found(*, operation_id: int, actor: Actor, reason: str, go_on: bool) -> Opera
         operation = _locked(operation_id)
         _must_be(operation, "lost")
         to = "active" if go_on else "failed"
-        lifecycle.move("operation", [operation_id], to=to, actor=actor, reason=words, cause="" if go_on else "outcome_unknown")
+        lifecycle.move(
+            "operation", [operation_id], to=to, actor=actor, reason=words, cause="" if go_on else "outcome_unknown"
+        )
         if go_on:
             operation.intents.filter(settled_at=None).update(settled_at=operation.ended_at)
-            _poke(operation_id, ended_at=None, attempt=operation.attempt + 1, step_started_at=None, step_deadline_at=None)
+            _poke(
+                operation_id, ended_at=None, attempt=operation.attempt + 1, step_started_at=None, step_deadline_at=None
+            )
         else:
-            Device.objects.filter(pk=operation.device_id, active_operation=operation_id).update(
+            Device.objects.filter(active_operation=operation_id).update(
                 active_operation=None, active_kind="", active_step="", no_power_by=None
             )
         look_soon()

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from fleet import lifecycle
-from fleet.errors import BadValue, NotFound, WrongState
+from fleet.errors import BadValue, NotFound
 from fleet.models import Actor, Device
 from provisioning.engine import ask
 from provisioning.engine.ask import Asked
@@ -17,11 +17,15 @@ from provisioning.operations.registry import CHAINS
 # Hosts that are held back have a first operation without wake_at. The campaign's row is locked, so that two looks
 # never hand out the same place twice (lessons M40).
 RELEASE = """
-WITH c AS (SELECT id, at_once FROM provisioning_campaign WHERE state = 'running' AND at_once IS NOT NULL ORDER BY id FOR UPDATE),
-busy AS (SELECT o.campaign_id AS id, count(DISTINCT o.device_id) AS n FROM provisioning_operation o JOIN c ON c.id = o.campaign_id
+WITH c AS (
+  SELECT id, at_once FROM provisioning_campaign WHERE state = 'running' AND at_once IS NOT NULL ORDER BY id FOR UPDATE),
+busy AS (
+  SELECT o.campaign_id AS id, count(DISTINCT o.device_id) AS n
+  FROM provisioning_operation o JOIN c ON c.id = o.campaign_id
   WHERE o.state IN ('queued', 'active', 'lost') AND o.after_id IS NULL AND o.wake_at IS NOT NULL GROUP BY 1),
 next AS (
-  SELECT o.id, row_number() OVER (PARTITION BY o.campaign_id ORDER BY o.id) AS place, c.at_once - coalesce(busy.n, 0) AS room
+  SELECT o.id, row_number() OVER (PARTITION BY o.campaign_id ORDER BY o.id) AS place,
+    c.at_once - coalesce(busy.n, 0) AS room
   FROM provisioning_operation o JOIN c ON c.id = o.campaign_id LEFT JOIN busy ON busy.id = c.id
   WHERE o.state = 'queued' AND o.after_id IS NULL AND o.wake_at IS NULL)
 UPDATE provisioning_operation o SET wake_at = now() FROM next WHERE o.id = next.id AND next.place <= next.room
@@ -41,7 +45,12 @@ def select_hosts(select: Mapping[str, Any]) -> list[Device]:
     fields = {"state": "state", "pod": "pod", "rack": "rack__name", "row": "rack__row__name", "hosts": "name__in"}
     unknown = sorted(set(select) - set(fields))
     if unknown:
-        raise BadValue(f"no filter {unknown[0]!r}", field=f"select.{unknown[0]}", value=select[unknown[0]], expected=", ".join(fields))
+        raise BadValue(
+            f"no filter {unknown[0]!r}",
+            field=f"select.{unknown[0]}",
+            value=select[unknown[0]],
+            expected=", ".join(fields),
+        )
     if not select:
         raise BadValue("select says which hosts", field="select", value=select, expected=", ".join(fields))
     hosts = select.get("hosts")
@@ -57,7 +66,13 @@ def select_hosts(select: Mapping[str, Any]) -> list[Device]:
 
 
 def create(
-    *, kind: str, select: Mapping[str, Any], params: Mapping[str, Any], at_once: int | None, actor: Actor, reason: str = ""
+    *,
+    kind: str,
+    select: Mapping[str, Any],
+    params: Mapping[str, Any],
+    at_once: int | None,
+    actor: Actor,
+    reason: str = "",
 ) -> Campaign:
     """Make a campaign and start it: a chain for each host, all in one transaction.
 
@@ -76,13 +91,21 @@ def create(
         ask.refuse(chain[0], devices)
         site_id = devices[0].site_id
         campaign = Campaign.objects.create(
-            kind=kind, site_id=site_id, select=dict(select), params=dict(params), at_once=at_once, hosts=len(devices), actor=actor,
+            kind=kind,
+            site_id=site_id,
+            select=dict(select),
+            params=dict(params),
+            at_once=at_once,
+            hosts=len(devices),
+            actor=actor,
             reason=reason,
         )
         lifecycle.move("campaign", [campaign.pk], to="draft", actor=actor, reason=reason or "asked for")
         made = ask.create(_chains(chain, devices, params), actor=actor, reason=reason, campaign=campaign)
         if at_once is not None:
-            Operation.objects.filter(pk__in=[o.pk for o in made[at_once * len(chain) :: len(chain)]]).update(wake_at=None)
+            Operation.objects.filter(pk__in=[o.pk for o in made[at_once * len(chain) :: len(chain)]]).update(
+                wake_at=None
+            )
         lifecycle.move("campaign", [campaign.pk], to="running", actor=actor, reason=reason or "started")
         look_soon()
     campaign.refresh_from_db()
@@ -93,7 +116,13 @@ def _chains(chain: Sequence[str], devices: Sequence[Device], params: Mapping[str
     asked: list[Asked] = []
     for device in devices:
         for n, kind in enumerate(chain):
-            own = {"into_service": True} if len(chain) > 1 and kind == "validate" else dict(params) if len(chain) == 1 else {}
+            own = (
+                {"into_service": True}
+                if len(chain) > 1 and kind == "validate"
+                else dict(params)
+                if len(chain) == 1
+                else {}
+            )
             asked.append(Asked(kind, device, own, None if n == 0 else len(asked) - 1, n))
     return asked
 
@@ -134,5 +163,11 @@ def finish() -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(DONE)
         ended = [row[0] for row in cursor.fetchall()]
-        lifecycle.move("campaign", ended, to="done", actor=lifecycle.system("engine"), reason="every operation has ended or waits for a person")
+        lifecycle.move(
+            "campaign",
+            ended,
+            to="done",
+            actor=lifecycle.system("engine"),
+            reason="every operation has ended or waits for a person",
+        )
         return len(ended)

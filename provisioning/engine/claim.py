@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from fleet import lifecycle
+from fleet.profiles import profile_spec
 from provisioning.models import WorkerProcess
 from provisioning.operations import pace
 
@@ -49,14 +50,15 @@ SELECT o.id, o.kind, o.params::text AS params, o.result::text AS result, o.step,
 FROM provisioning_operation o
 JOIN fleet_device d ON d.id = o.device_id
 LEFT JOIN fleet_bmc b ON b.device_id = d.id
-LEFT JOIN fleet_secret s ON s.id = b.secret_id
+LEFT JOIN fleet_secret s ON s.id = b.secret_id OR (b.secret_id IS NULL AND s.name = 'bmc:default')
 LEFT JOIN LATERAL (SELECT array_agg(x.mac) FILTER (WHERE x.mac <> '') AS macs, min(host(x.address)) AS address
   FROM fleet_address x JOIN fleet_network n ON n.id = x.network_id
   WHERE x.device_id = d.id AND n.purpose = 'provisioning') a ON true
-LEFT JOIN LATERAL (SELECT jsonb_agg(jsonb_build_array(t.what, t.at, t.attempt, t.settled_at IS NOT NULL) ORDER BY t.id) AS sent
+LEFT JOIN LATERAL (
+  SELECT jsonb_agg(jsonb_build_array(t.what, t.at, t.attempt, t.settled_at IS NOT NULL) ORDER BY t.id) AS sent
   FROM provisioning_intent t WHERE t.operation_id = o.id AND t.step = o.step) i ON true
-LEFT JOIN LATERAL (SELECT mode, opened_at, boot_used_at, asks, asked_at, stage, stage_at, words, done, total, failed_code,
-    boot_id, inventory, tests, tested, written, phone_home
+LEFT JOIN LATERAL (SELECT mode, opened_at, boot_used_at, asks, asked_at, stage, stage_at, words, done, total,
+    failed_code, boot_id, inventory, tests, tested, written, phone_home
   FROM provisioning_bootwindow bw WHERE bw.operation_id = o.id ORDER BY bw.id DESC LIMIT 1) w ON true
 LEFT JOIN LATERAL (SELECT array_agg(wv.check_name) AS waived FROM fleet_waiver wv
   WHERE wv.ends_at > now() AND (wv.device_id = d.id OR wv.profile_id = d.profile_id)) v ON true
@@ -80,27 +82,31 @@ WHERE o.state IN ('queued', 'active') AND o.after_id IS NULL AND o.wake_at IS NO
   AND (o.state = 'active' OR c.id IS NULL OR c.state = 'running')
 """
 
-# The guard is the intent: whatever it checks is a column of a row that this statement locks, in the order of device ids.
+# The guard is the intent: whatever it checks is a column of a row that LOCK has locked, in the order of device ids.
+LOCK = """
+SELECT o.id FROM provisioning_operation o JOIN fleet_device d ON d.id = o.device_id
+WHERE o.id = ANY(%s) ORDER BY d.id FOR UPDATE OF o, d
+"""
 INTEND = """
 WITH w AS (
   SELECT * FROM unnest(%(op)s::bigint[], %(fence)s::bigint[], %(step)s::int[], %(attempt)s::int[], %(what)s::text[],
                        %(power)s::bool[], %(beacon)s::bool[], %(critical)s::bool[])
     WITH ORDINALITY AS w(op, fence, step, attempt, what, power, beacon, critical, n)),
 l AS (
-  SELECT o.id AS op, o.fence, o.state, o.claimed_until, d.id AS device, d.held, d.no_power_by, d.observe_only, d.power_at,
-    clock_timestamp() AS at
-  FROM provisioning_operation o JOIN fleet_device d ON d.id = o.device_id
-  WHERE o.id IN (SELECT op FROM w) ORDER BY d.id FOR UPDATE OF o, d),
+  SELECT o.id AS op, o.fence, o.state, o.claimed_until, d.id AS device, d.held, d.no_power_by, d.observe_only,
+    d.power_at, clock_timestamp() AS at
+  FROM provisioning_operation o JOIN fleet_device d ON d.id = o.device_id WHERE o.id IN (SELECT op FROM w)),
 j AS (
   SELECT w.*, l.device, l.at,
-    (SELECT coalesce(array_agg(t), '{}') FROM unnest(l.power_at) t WHERE t > l.at - %(hour)s * interval '1 s') AS powers,
+    (SELECT coalesce(array_agg(t), '{}') FROM unnest(l.power_at) t
+      WHERE t > l.at - %(hour)s * interval '1 s') AS powers,
     CASE WHEN l.fence <> w.fence OR l.state <> 'active' THEN 'fence'
          WHEN l.claimed_until <= l.at + %(call_s)s * interval '1 s' THEN 'fence'
          WHEN l.observe_only THEN 'observe_only'
          WHEN l.held > 0 AND NOT w.beacon THEN 'hold'
          WHEN w.power AND l.no_power_by IS NOT NULL AND l.no_power_by <> w.op THEN 'critical'
-         WHEN w.power AND (SELECT count(*) FROM unnest(l.power_at) t WHERE t > l.at - %(hour)s * interval '1 s') >= %(cap)s
-           THEN 'power_cap'
+         WHEN w.power AND %(cap)s <=
+             (SELECT count(*) FROM unnest(l.power_at) t WHERE t > l.at - %(hour)s * interval '1 s') THEN 'power_cap'
          ELSE '' END AS refusal
   FROM w JOIN l USING (op)),
 i AS (
@@ -129,6 +135,9 @@ UPDATE fleet_bmc b SET session_state = r.state, session_worker = r.worker,
 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bytea[]) AS r(device, state, worker, ciphertext)
 WHERE b.device_id = r.device
 """
+
+
+FREE = "UPDATE provisioning_operation SET claimed_until = now() WHERE claimed_by = ANY(%s) AND claimed_until > now()"
 
 
 @dataclass(frozen=True)
@@ -176,7 +185,10 @@ def claim(*, room: int, worker: str) -> list[dict[str, Any]]:
             lifecycle.move("operation", fresh, to="active", actor=lifecycle.system("engine"), reason="claimed")
             cursor.execute(ACTIVE, [fresh])
         cursor.execute(SNAPSHOT, {"ids": ids})
-        return _rows(cursor)
+        rows = _rows(cursor)
+    for profile_id in {row["profile_id"] for row in rows}:
+        profile_spec(profile_id)  # read here, in a thread that may: steps find it in the cache
+    return rows
 
 
 def renew(ops: Sequence[tuple[int, int]]) -> None:
@@ -194,11 +206,12 @@ def next_due() -> float | None:
 
 
 def intend(wants: Sequence[Want]) -> list[tuple[str, int | None]]:
-    """For each want, in order: ('', intent id), or (refusal code, None). One statement, committed before it returns."""
+    """For each want, in order: ('', intent id), or (refusal code, None). Committed before it returns."""
     names = ("op", "fence", "step", "attempt", "what", "power", "beacon", "critical")
     arguments: dict[str, Any] = {name: [getattr(w, name) for w in wants] for name in names}
     arguments |= {"hour": pace.seconds(3600), "call_s": CALL_TIMEOUT_S, "cap": POWER_ACTIONS_AN_HOUR}
     with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(LOCK, [arguments["op"]])
         cursor.execute(INTEND, arguments)
         found = {n: (refusal, intent) for n, refusal, intent in cursor.fetchall()}
     return [found.get(n, ("fence", None)) for n in range(1, len(wants) + 1)]
@@ -224,10 +237,7 @@ def register() -> int:
         WorkerProcess.objects.update_or_create(
             name=name, defaults={"machine": machine, "pid": int(pid), "started": started, "seen_at": now}
         )
-        cursor.execute(
-            "UPDATE provisioning_operation SET claimed_until = now() WHERE claimed_by = ANY(%s) AND claimed_until > now()",
-            [[w.name for w in dead]],
-        )
+        cursor.execute(FREE, [[w.name for w in dead]])
         return int(cursor.rowcount)
 
 

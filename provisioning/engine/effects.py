@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-
 from fleet import lifecycle
 from provisioning.operations import pace
 from provisioning.operations.outcomes import (
@@ -49,18 +48,21 @@ INSERT INTO fleet_finding (stable_id, domain, kind, severity, words, cause, devi
 SELECT r.stable_id, r.domain, r.kind, r.severity, r.words, '', r.device, r.op, '[]', r.evidence::bigint[], now(), now(),
   CASE WHEN r.closed THEN now() END, CASE WHEN r.closed THEN 'mended at once' ELSE '' END,
   (SELECT id FROM fleet_party p WHERE r.kind = ANY(p.owns) OR r.domain = ANY(p.owns) ORDER BY id LIMIT 1)
-FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bool[], %s::text[])
+FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bool[],
+  %s::text[])
   AS r(stable_id, domain, kind, severity, words, device, op, closed, evidence)
 ON CONFLICT (stable_id) WHERE closed_at IS NULL DO UPDATE SET seen_at = now(), words = excluded.words
 """
 
-CLOSE_WINDOWS = "UPDATE provisioning_bootwindow SET closed_at = now() WHERE operation_id = ANY(%s) AND closed_at IS NULL"
+CLOSE_WINDOWS = (
+    "UPDATE provisioning_bootwindow SET closed_at = now() WHERE operation_id = ANY(%s) AND closed_at IS NULL"
+)
 CLOSE_OF_DEVICE = "UPDATE provisioning_bootwindow SET closed_at = now() WHERE device_id = ANY(%s) AND closed_at IS NULL"
 
 OPEN_WINDOW = """
 INSERT INTO provisioning_bootwindow (operation_id, device_id, mode, delivery, opened_at, macs, uuid, serial, orders,
-  uri_sha256, boot_sha256, claimed_from, session_sha256, home_sha256, asks, refused, stage, words, done, total, failed_code,
-  boot_id, tests)
+  uri_sha256, boot_sha256, claimed_from, session_sha256, home_sha256, asks, refused, stage, words, done, total,
+  failed_code, boot_id, tests)
 SELECT r.op, d.id, r.mode, r.delivery, now(),
   coalesce((SELECT array_agg(lower(a.mac)) FROM fleet_address a JOIN fleet_network n ON n.id = a.network_id
             WHERE a.device_id = d.id AND n.purpose = 'provisioning' AND a.mac <> ''), '{}'),
@@ -104,7 +106,8 @@ RETURNING id, kind, serial, device_id, slot
 PART_MOVES = """
 INSERT INTO fleet_partmove (part_id, from_device_id, from_slot, to_device_id, to_slot, at, actor_id, reason)
 SELECT part, nullif(from_device, 0), from_slot, nullif(to_device, 0), to_slot, now(), %s, 'seen by inspection'
-FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[]) AS r(part, from_device, from_slot, to_device, to_slot)
+FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[])
+  AS r(part, from_device, from_slot, to_device, to_slot)
 """
 
 
@@ -172,7 +175,9 @@ def _open_windows(cursor: Any, found: list[tuple[HasEffects, OpenWindow]]) -> No
         return
     last = {r.device: (r, w) for r, w in found}
     cursor.execute(CLOSE_OF_DEVICE, [sorted(last)])
-    rows = [(r.op, r.device, w.mode, w.delivery, json.dumps(w.orders), w.uri_sha256) for _, (r, w) in sorted(last.items())]
+    rows = [
+        (r.op, r.device, w.mode, w.delivery, json.dumps(w.orders), w.uri_sha256) for _, (r, w) in sorted(last.items())
+    ]
     cursor.execute(OPEN_WINDOW, _columns_of(rows))
 
 

@@ -62,7 +62,9 @@ class Flight:
         self.deadline_at: datetime | None = row["step_deadline_at"]
         self.result: dict[str, Any] = parsed(row["result"])
         self.window = _window(parsed(row["boot_window"]))
-        self.sent = [SentIntent(what, _at(at), attempt, settled) for what, at, attempt, settled in parsed(row["sent"]) or []]
+        self.sent = [
+            SentIntent(what, _at(at), attempt, settled) for what, at, attempt, settled in parsed(row["sent"]) or []
+        ]
         self.target = _target(row)
         self.intents = 0
         self.steps_here = 0
@@ -96,12 +98,16 @@ class Flight:
         blocked: datetime | None = self.row["blocked_until"]
         if blocked and blocked > context.now:
             real_s = (blocked - context.now).total_seconds()
-            return Wait(real_s * float(settings.TIME_SCALE), "the BMC refused our login twice: nobody tries for a while")
+            return Wait(
+                real_s * float(settings.TIME_SCALE), "the BMC refused our login twice: nobody tries for a while"
+            )
         outcome = await self._run(context)
         if isinstance(outcome, Wait | Retry) and self.deadline_at and datetime.now(UTC) > self.deadline_at:
             outcome = self._too_late(outcome)
         if isinstance(outcome, Retry) and outcome.counts and self.attempt >= self.step.attempts:
-            outcome = Fail(f"{outcome.why} (attempt {self.attempt} of {self.step.attempts})", outcome.cause or self.step.cause)
+            outcome = Fail(
+                f"{outcome.why} (attempt {self.attempt} of {self.step.attempts})", outcome.cause or self.step.cause
+            )
         if isinstance(outcome, Fail) and outcome.cause not in NO_LOOK and self.kind.fails_to:
             seen = await last_look(context)
             outcome = Fail(outcome.why, outcome.cause, (*outcome.effects, *seen), outcome.traceback)
@@ -124,7 +130,7 @@ class Flight:
             return from_error(error)
         except Refused as refused:
             return self._refused(refused)
-        except Exception as error:  # the top of a turn: a bug is a Fail with its traceback, never a silent retry
+        except Exception as error:  # noqa: BLE001 (the top of a turn: a bug is a Fail, never a silent retry)
             words = f"{type(error).__name__}: {error}"
             return Fail(words[:WORDS], "bug", traceback=traceback.format_exc()[-8000:])
 
@@ -247,7 +253,7 @@ def _back_off(outcome: Retry, attempt: int) -> float:
 
 def _kill(flight: Flight, point: str) -> None:
     """Kill points of the tests: MUSTER_KILL_AT=kind:step:before|after ends this process as a crash would."""
-    if point and settings.KILL_AT == f"{flight.kind.name}:{flight.step.name}:{point}":
+    if point and f"{flight.kind.name}:{flight.step.name}:{point}" == settings.KILL_AT:
         os.kill(os.getpid(), signal.SIGKILL)
 
 

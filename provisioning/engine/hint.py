@@ -1,11 +1,12 @@
-""""Look": a message without content, sent after commit, at most a few a second from one process."""
+"""'Look': a message without content, sent after commit, at most a few a second from one process."""
 
 import logging
 import threading
 import time
 
-from celery import current_app
+from django.conf import settings
 from django.db import transaction
+from django.utils.module_loading import import_string
 
 log = logging.getLogger("muster.engine")
 
@@ -27,6 +28,6 @@ def _send() -> None:
             return
         _last = now
     try:
-        current_app.send_task("advance", queue="turn", expires=5, retry=False)
-    except Exception as error:  # Redis may be down: the beat, or the worker's own next look, finds the work
+        import_string(settings.CELERY_APP).send_task("advance", queue="turn", expires=5, retry=False)
+    except Exception as error:  # noqa: BLE001 (Redis may be down: the beat, or the worker's next look, finds the work)
         log.warning("no hint could be sent: %s", error)

@@ -43,9 +43,11 @@ UPDATE fleet_device d SET held = greatest(d.held - n.n, 0) FROM n WHERE d.id = n
 
 # A state past its limit is a finding until work orders and cases exist; it closes when the state is left.
 PAST_LIMIT = """
-INSERT INTO fleet_finding (stable_id, domain, kind, severity, words, cause, device_id, subjects, evidence, opened_at, seen_at, closed_words)
+INSERT INTO fleet_finding (stable_id, domain, kind, severity, words, cause, device_id, subjects, evidence, opened_at,
+  seen_at, closed_words)
 SELECT 'inventory:state_limit:' || d.id, 'inventory', 'state_limit', 'info',
-  d.name || ' is ' || d.state || ' for longer than its limit; then: ' || l.what, d.cause, d.id, '[]', '{}', now(), now(), ''
+  d.name || ' is ' || d.state || ' for longer than its limit; then: ' || l.what, d.cause, d.id, '[]', '{}', now(),
+  now(), ''
 FROM fleet_device d JOIN unnest(%s::text[], %s::text[], %s::float8[], %s::text[]) AS l(kind, state, limit_s, what)
   ON l.kind = d.kind AND l.state = d.state
 WHERE d.active_operation IS NULL AND d.state_since < now() - l.limit_s * interval '1 s'
@@ -97,5 +99,3 @@ def _limits() -> int:
         found = int(cursor.rowcount)
         cursor.execute(OLD_KEYS)
     return found
-
-

@@ -13,9 +13,9 @@ from django.db import close_old_connections
 from provisioning.agent.client import Agent
 from provisioning.bmc.client import Fleet
 from provisioning.bmc.types import Permit, Session
-from provisioning.engine import claim, write
+from provisioning.engine import campaign, claim, write
 from provisioning.engine.claim import Want
-from provisioning.engine.flight import Flight
+from provisioning.engine.flight import Flight, seal
 from provisioning.engine.write import Record
 from provisioning.operations.context import Refused
 
@@ -34,7 +34,9 @@ T = TypeVar("T")
 class Collector:
     """Gathers calls of some milliseconds into one call of a function that takes them all."""
 
-    def __init__(self, run: Callable[[list[Any]], list[Any] | None], executor: ThreadPoolExecutor, wait_s: float) -> None:
+    def __init__(
+        self, run: Callable[[list[Any]], list[Any] | None], executor: ThreadPoolExecutor, wait_s: float
+    ) -> None:
         self._run, self._executor, self._wait_s = run, executor, wait_s
         self._waiting: list[tuple[Any, asyncio.Future[Any]]] = []
         self._task: asyncio.Task[None] | None = None
@@ -52,7 +54,7 @@ class Collector:
         batch, self._waiting, self._task = self._waiting, [], None
         try:
             answers = await in_thread(self._executor, self._run, [item for item, _ in batch])
-        except Exception as error:  # whoever waits must hear of it; the step's own handler words it
+        except Exception as error:  # noqa: BLE001 (whoever waits must hear of it; the flight words it)
             for _, future in batch:
                 if not future.done():
                     future.set_exception(error)
@@ -98,7 +100,7 @@ class Pump:
         self.bmcs = Fleet(hooks=self, call_timeout_s=claim.CALL_TIMEOUT_S)
         self.agents = Agent()
         self.intents = Collector(claim.intend, self.intents_db, FLUSH_S)
-        self.sessions = Collector(claim.store_sessions, self.intents_db, FLUSH_S)  # type: ignore[arg-type]
+        self.sessions = Collector(claim.store_sessions, self.intents_db, FLUSH_S)
 
     def look(self, seconds: float = 20.0) -> None:
         """Run the pump until it rests, at most so long. Returns at once when it runs already (then it looks anew)."""
@@ -158,7 +160,7 @@ class Pump:
         self.hurry.set()
 
     async def put(self, record: Record, *, committed: bool) -> bool:
-        """Hand over an outcome. committed: wait until it is written; False when the fencing number was no longer ours."""
+        """Hand over an outcome. committed: wait until it is written; False when its fence is no longer ours."""
         future: asyncio.Future[bool] = self.loop.create_future()
         self.out.append((record, future))
         if committed:
@@ -177,6 +179,8 @@ class Pump:
             for record, future in batch:
                 if not future.done():
                     future.set_result(record.op in kept)
+            if any(record.ended for record, _ in batch):
+                await in_thread(self.outcomes_db, campaign.release)
 
     async def _renew(self) -> None:
         if time.monotonic() - self._renewed < RENEW_S or not self.fences:
@@ -199,8 +203,6 @@ class Pump:
 
     async def session_opened(self, name: str, session: Session) -> None:
         """It was granted: keep the token, encrypted."""
-        from provisioning.engine.flight import seal
-
         await self.sessions.add((self.devices[name], "open", self.worker, seal(session)))
 
     async def session_closed(self, name: str) -> None:

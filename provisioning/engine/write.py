@@ -53,14 +53,17 @@ class Record:
     row: bool
 
 
+# A statement of its own: what waits for a lock inside a join may lose its row when it goes on (seen with pokes of the
+# boot service). After this, the update sees the rows as they are.
+LOCK = "SELECT id FROM provisioning_operation WHERE id = ANY(%s) ORDER BY device_id, id FOR UPDATE"
+LOCK_DEVICES = "SELECT id FROM fleet_device WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
+
 # Rows of one operation in a batch: all become steps, the last one is the operation's. A poke that came after the
 # snapshot makes the operation due at once, so nothing from outside falls between two looks.
 UPDATE = """
-WITH r AS (SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(op bigint, fence bigint, step int, name text, attempt int,
-    started timestamptz, deadline timestamptz, wait float8, pokes int, release bool, ended bool, cause text, words text,
-    waits_for text, result jsonb, done int, total int)),
-l AS (SELECT o.id FROM provisioning_operation o JOIN r ON r.op = o.id AND r.fence = o.fence AND o.state = 'active'
-  ORDER BY o.device_id FOR UPDATE OF o)
+WITH r AS (SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(op bigint, fence bigint, step int, name text,
+    attempt int, started timestamptz, deadline timestamptz, wait float8, pokes int, release bool, ended bool, cause text,
+    words text, waits_for text, result jsonb, done int, total int))
 UPDATE provisioning_operation o SET
   step = r.step, step_name = r.name, attempt = r.attempt, step_started_at = r.started, step_deadline_at = r.deadline,
   wake_at = CASE WHEN r.ended THEN NULL WHEN o.pokes <> r.pokes THEN now() ELSE now() + r.wait * interval '1 s' END,
@@ -69,7 +72,7 @@ UPDATE provisioning_operation o SET
   waits_for = r.waits_for, seen = CASE WHEN r.words <> '' THEN r.words ELSE o.seen END,
   cause = r.cause, words = CASE WHEN r.ended THEN r.words ELSE o.words END,
   result = o.result || r.result, done = r.done, total = r.total, ended_at = CASE WHEN r.ended THEN now() END
-FROM r, l WHERE o.id = r.op AND l.id = o.id
+FROM r WHERE o.id = r.op AND o.fence = r.fence AND o.state = 'active'
 RETURNING o.id
 """
 
@@ -87,17 +90,15 @@ SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[])
 """
 
 PLACE = """
-UPDATE fleet_device d SET active_step = r.name FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS r(device, op, name)
+UPDATE fleet_device d SET active_step = r.name
+FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS r(device, op, name)
 WHERE d.id = r.device AND d.active_operation = r.op AND d.active_step <> r.name
 """
 
-# Locked in the order of ids, as all writers of devices do.
 FREE = """
-WITH r AS (SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS r(device, op, cause)),
-l AS (SELECT d.id FROM fleet_device d WHERE d.id IN (SELECT device FROM r) ORDER BY d.id FOR UPDATE)
 UPDATE fleet_device d SET active_operation = NULL, active_kind = '', active_step = '',
   no_power_by = CASE WHEN d.no_power_by = r.op THEN NULL ELSE d.no_power_by END, cause = r.cause
-FROM r, l WHERE d.id = r.device AND l.id = d.id
+FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS r(device, op, cause) WHERE d.id = r.device
 """
 
 FOLLOW = """
@@ -105,7 +106,9 @@ UPDATE provisioning_operation o SET after_id = NULL, wake_at = now()
 WHERE o.after_id = ANY(%s) AND o.state = 'queued'
 """
 
-SERVABLE = "SELECT id FROM fleet_device WHERE id = ANY(%s) AND held = 0 AND health NOT IN ('critical', 'warning') ORDER BY id"
+SERVABLE = (
+    "SELECT id FROM fleet_device WHERE id = ANY(%s) AND held = 0 AND health NOT IN ('critical', 'warning') ORDER BY id"
+)
 
 
 def write(records: Sequence[Record]) -> set[int]:
@@ -128,11 +131,15 @@ def write(records: Sequence[Record]) -> set[int]:
 def _write(records: Sequence[Record]) -> set[int]:
     last = {r.op: r for r in records}
     with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(LOCK, [list(last)])
         cursor.execute(UPDATE, {"rows": json.dumps([_row(r) for r in last.values()])})
         kept = {row[0] for row in cursor.fetchall()}
+        if len(kept) < len(last):
+            log.warning("outcomes of %s came too late: another worker has them", sorted(set(last) - kept))
         good = sorted((r for r in records if r.op in kept), key=lambda r: r.device)
         if not good:
             return kept
+        cursor.execute(LOCK_DEVICES, [sorted({r.device for r in good})])
         _write_rows(cursor, good)
         evidence = effects.write(cursor, good)
         ends = sorted((r for r in last.values() if r.op in kept and r.ended), key=lambda r: r.device)
@@ -168,7 +175,8 @@ def _write_rows(cursor: Any, good: list[Record]) -> None:
     if rows:
         now = _now(cursor)
         columns = [
-            (r.op, r.step, r.step_name, r.attempt, r.fence, r.started_at, now, r.outcome, r.words, r.traceback) for r in rows
+            (r.op, r.step, r.step_name, r.attempt, r.fence, r.started_at, now, r.outcome, r.words, r.traceback)
+            for r in rows
         ]
         cursor.execute(STEPS, [list(c) for c in zip(*columns, strict=True)])
     settled = [r.op for r in good if r.settle]
@@ -219,5 +227,7 @@ def _into_service(cursor: Any, ends: list[Record], evidence: dict[int, list[int]
         return
     cursor.execute(SERVABLE, [sorted(asked)])
     able = [row[0] for row in cursor.fetchall()]
-    moves = [Move(d, "in_service", "validated, no hold, health ok", "", tuple(evidence.get(asked[d].op, []))) for d in able]
+    moves = [
+        Move(d, "in_service", "validated, no hold, health ok", "", tuple(evidence.get(asked[d].op, []))) for d in able
+    ]
     lifecycle.move_each("host", moves, actor=lifecycle.system("engine"))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from provisioning.operations import preflight
 from provisioning.operations.context import Context
-from provisioning.operations.kinds import HOUR, MINUTE, Kind, Step
+from provisioning.operations.kinds import HOUR, Kind, Step
 from provisioning.operations.outcomes import BmcSeen, Done, Evidence, Fail, HostSeen, Outcome
 
 
@@ -18,7 +18,9 @@ async def contact(ctx: Context) -> Outcome:
         return _wrong_machine(ctx, first.tag)
     ctx.target = replace(ctx.target, fingerprint=first.fingerprint)
     columns = {"fingerprint": first.fingerprint, "vendor": first.vendor or ""}
-    return Done(f"{first.vendor or 'a BMC'} answers, certificate {first.fingerprint[:16]} pinned", effects=(BmcSeen(columns),))
+    return Done(
+        f"{first.vendor or 'a BMC'} answers, certificate {first.fingerprint[:16]} pinned", effects=(BmcSeen(columns),)
+    )
 
 
 def _wrong_machine(ctx: Context, tag: str) -> Fail:
@@ -36,7 +38,9 @@ async def match(ctx: Context) -> Outcome:
     if planned and who.boot_macs and not planned & set(who.boot_macs):
         words = f"boot MAC {', '.join(sorted(planned))} of the plan is not among {', '.join(who.boot_macs)}"
         return Fail(words, "identity_mismatch", (Evidence("identity", words, {"macs": list(who.boot_macs)}),))
-    seen = Evidence("identity", f"tag {tag}, {who.model}, BMC {who.bmc_firmware}", {"model": who.model, "uuid": who.uuid})
+    seen = Evidence(
+        "identity", f"tag {tag}, {who.model}, BMC {who.bmc_firmware}", {"model": who.model, "uuid": who.uuid}
+    )
     return Done(
         f"tag {tag} is the plan's",
         effects=(

@@ -48,6 +48,8 @@ KIND = Kind(
         preflight.CLOCK,
         Step("parts", parts, 45 * MINUTE, "bmc_unreachable"),
     ),
-    from_states=frozenset({"discovered", "inspected", "baselined", "burned_in", "installed", "validated", "quarantined"}),
+    from_states=frozenset(
+        {"discovered", "inspected", "baselined", "burned_in", "installed", "validated", "quarantined"}
+    ),
     becomes="inspected",
 )

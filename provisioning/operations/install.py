@@ -30,7 +30,7 @@ async def has_image(ctx: Context) -> Outcome:
 
 
 async def boot_from_disk(ctx: Context) -> Outcome:
-    """While the image is written: the next boot is from disk, whatever the firmware's order says. Sent again is harmless."""
+    """While the image is written: the next boot is from disk, whatever the firmware's order. Sent twice is harmless."""
     permit = await ctx.intend("set boot override: Hdd, once")
     await ctx.bmc.set_boot_once(permit, "Hdd")
     return Done("next boot is from disk")

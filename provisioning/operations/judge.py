@@ -44,7 +44,7 @@ def parts_of(inventory: Inventory) -> list[SeenPart]:
             found.append(
                 SeenPart(
                     kind=getattr(part, "kind", "hca"),
-                    slot=getattr(part, "slot", None) or getattr(part, "name", ""),
+                    slot=str(getattr(part, "slot", None) or getattr(part, "name", "")),
                     present=part.present,
                     health=part.health,
                     serial=part.serial or "",
@@ -68,7 +68,9 @@ def parts(profile: Mapping[str, Any], seen: Iterable[SeenPart], *, unread: Itera
         have = by_kind.get(kind, [])
         bad = [p for p in have if not p.present or p.health == "critical"]
         found += [
-            Deviation("part_missing", f"{kind}:{p.slot}", f"{kind} {p.slot} {'has failed' if p.present else 'is absent'}")
+            Deviation(
+                "part_missing", f"{kind}:{p.slot}", f"{kind} {p.slot} {'has failed' if p.present else 'is absent'}"
+            )
             for p in bad
         ]
         lacking = count - len(have)
@@ -79,8 +81,12 @@ def parts(profile: Mapping[str, Any], seen: Iterable[SeenPart], *, unread: Itera
 
 
 def _absent(kind: str, lacking: int, have: list[SeenPart], slots: list[str]) -> list[Deviation]:
-    names = [s for s in slots if s not in {p.slot for p in have}][:lacking] or [f"number {len(have) + n + 1}" for n in range(lacking)]
-    return [Deviation("part_missing", f"{kind}:{name}", f"{kind} {name} is not there ({len(have)} seen)") for name in names]
+    names = [s for s in slots if s not in {p.slot for p in have}][:lacking] or [
+        f"number {len(have) + n + 1}" for n in range(lacking)
+    ]
+    return [
+        Deviation("part_missing", f"{kind}:{name}", f"{kind} {name} is not there ({len(have)} seen)") for name in names
+    ]
 
 
 def _narrow(kind: str, have: list[SeenPart], want: Mapping[str, int] | None) -> list[Deviation]:
@@ -91,7 +97,9 @@ def _narrow(kind: str, have: list[SeenPart], want: Mapping[str, int] | None) -> 
         narrow = p.pcie_width is not None and p.pcie_width < want["width"]
         slow = p.pcie_gen is not None and p.pcie_gen < want["gen"]
         if narrow or slow:
-            words = f"{kind} {p.slot} runs at PCIe {p.pcie_gen} x{p.pcie_width}, should be {want['gen']} x{want['width']}"
+            words = (
+                f"{kind} {p.slot} runs at PCIe {p.pcie_gen} x{p.pcie_width}, should be {want['gen']} x{want['width']}"
+            )
             found.append(Deviation("pcie_degraded", f"pcie:{kind}:{p.slot}", words))
     return found
 

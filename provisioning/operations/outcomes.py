@@ -76,9 +76,7 @@ class LoginRefused:
     """The BMC refused our login; two in a row open the breaker for everybody."""
 
 
-Effect = (
-    Evidence | OpenFinding | OpenWindow | CloseWindow | BmcSeen | HostSeen | PartsSeen | IntoService | LoginRefused
-)
+Effect = Evidence | OpenFinding | OpenWindow | CloseWindow | BmcSeen | HostSeen | PartsSeen | IntoService | LoginRefused
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ async def check(ctx: Context) -> Outcome:
 
 
 async def set_clock(ctx: Context) -> Outcome:
-    """The BMC's clock within a minute of ours. Setting it twice does no harm, so a second run sets it again if need be."""
+    """The BMC's clock within a minute of ours. Setting it twice does no harm: a second run sets it again if need be."""
     clock = await ctx.bmc.clock()
     offset = clock.offset_s
     if abs(offset) <= CLOCK_LIMIT_S:

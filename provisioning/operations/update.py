@@ -23,7 +23,16 @@ KIND = Kind(
     name="update",
     steps=(preflight.CHECK, Step("compare", compare, HOUR, "bmc_unreachable")),
     from_states=frozenset(
-        {"inspected", "baselined", "burned_in", "installed", "validated", "quarantined", "repair_hands", "repair_vendor"}
+        {
+            "inspected",
+            "baselined",
+            "burned_in",
+            "installed",
+            "validated",
+            "quarantined",
+            "repair_hands",
+            "repair_vendor",
+        }
     ),
     becomes="baselined",
 )
