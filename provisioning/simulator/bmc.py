@@ -102,6 +102,7 @@ class Bmc:
         self.sel: collections.deque[Entry] = collections.deque(maxlen=LOG_ENTRIES)
         self.lclog: collections.deque[Entry] = collections.deque(maxlen=LOG_ENTRIES)
         self.set_login(world.options.user, world.options.password)
+        self.log("Sel", "SEL0002", "Log cleared.")
 
     # Clock
 

@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from provisioning.simulator import faults, plan
+from provisioning.simulator import faults, plan, state
 from provisioning.simulator.clock import SimClock
 from provisioning.simulator.control import Control
 from provisioning.simulator.fleet import Fleet, raise_file_limit
@@ -74,11 +74,13 @@ async def _run(arguments: argparse.Namespace) -> None:
         bmc_port=arguments.bmc_port,
         agent_port=arguments.agent_port,
     )
+    if arguments.state and not state.load(arguments.state, fleet, chosen):
+        print(f"simulator: no state of this seed and these faults in {arguments.state}", file=sys.stderr)
+    await _serve(fleet, chosen, arguments)
+
+
+async def _serve(fleet: Fleet, chosen: dict[str, str], arguments: argparse.Namespace) -> None:
     control = Control(fleet)
-    await _serve(fleet, control, arguments)
-
-
-async def _serve(fleet: Fleet, control: Control, arguments: argparse.Namespace) -> None:
     stop = control.stop
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -88,18 +90,28 @@ async def _serve(fleet: Fleet, control: Control, arguments: argparse.Namespace) 
     journal = fleet.world.journal
     journal.write("start", hosts=len(fleet.hosts), seed=arguments.seed, scale=arguments.time_scale)
     print(f"simulator: {len(fleet.hosts)} hosts, BMCs on port {fleet.bmc_listener.port}", file=sys.stderr, flush=True)
-    keeper = loop.create_task(_keep(fleet))
+    keeper = loop.create_task(_keep(fleet, chosen, arguments.state))
     try:
         await stop.wait()
     finally:
         keeper.cancel()
+        if arguments.state:
+            state.save(arguments.state, fleet, chosen)
         await control.close()
         await fleet.close()
         journal.write("stop")
         journal.close()
 
 
-async def _keep(fleet: Fleet) -> None:
+async def _keep(fleet: Fleet, chosen: dict[str, str], path: Path | None) -> None:
+    """What has to be done now and then: journal to the disk, unused connections away, state to its file."""
+    loop = asyncio.get_running_loop()
+    saved_at = loop.time()
     while True:
         await asyncio.sleep(FLUSH_S)
         fleet.world.journal.flush()
+        if loop.time() - saved_at >= SAVE_S:
+            saved_at = loop.time()
+            fleet.drop_idle()
+            if path is not None:
+                state.save(path, fleet, chosen)

@@ -21,6 +21,7 @@ class Control:
         self.stop = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self._since = dict.fromkeys(fleet.hosts, 0)
+        self._resets_since = dict.fromkeys(fleet.hosts, 0)
         self._cpu_since = time.process_time()
 
     async def start(self, host: str, port: int) -> int:
@@ -52,6 +53,7 @@ class Control:
         hosts = self.fleet.hosts.values()
         for host in hosts:
             host.bmc.expire()
+        resets = {host.name: host.resets - self._resets_since[host.name] for host in hosts}
         by_bmc = {host.name: host.bmc.requests - self._since[host.name] for host in hosts}
         return web.json_response(
             {
@@ -60,7 +62,7 @@ class Control:
                 "by_bmc": by_bmc,
                 "violations": self.fleet.world.journal.violations,
                 "sessions_open": {host.name: len(host.bmc.sessions) for host in hosts if host.bmc.sessions},
-                "resets": {host.name: host.resets for host in hosts if host.resets},
+                "resets": {name: count for name, count in resets.items() if count},
                 "power": _count(host.power for host in hosts),
                 "phases": _count(host.phase for host in hosts),
                 "boot_calls": self.fleet.world.boot.calls,
@@ -103,6 +105,7 @@ class Control:
 
     async def reset_stats(self, request: web.Request) -> web.Response:
         self._since = {name: host.bmc.requests for name, host in self.fleet.hosts.items()}
+        self._resets_since = {name: host.resets for name, host in self.fleet.hosts.items()}
         self._cpu_since = time.process_time()
         return web.json_response({"reset": True})
 

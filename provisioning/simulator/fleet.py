@@ -1,5 +1,6 @@
 """All hosts of a plan on two ports: one for the BMCs (TLS), one for the agents of installed hosts (HTTP)."""
 
+import asyncio
 import functools
 import resource
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from provisioning.simulator.listener import Listener
 from provisioning.simulator.plan import HostPlan
 from provisioning.simulator.redfish.serve import serve
 from provisioning.simulator.world import Options, World
+
+IDLE_S = 600.0  # real seconds after which an unused connection is closed
 
 
 class Fleet:
@@ -55,6 +58,13 @@ class Fleet:
         if host is None or not host.agent_is_up:
             return None
         return Connection(functools.partial(agent.handle, host), self._agent_connections)
+
+    def drop_idle(self) -> None:
+        """Close connections that nobody used for ten minutes."""
+        limit = asyncio.get_running_loop().time() - IDLE_S
+        for opened in (self._agent_connections, *(host.bmc.connections for host in self.hosts.values())):
+            for connection in [one for one in opened if one.last_used < limit]:
+                connection.close()
 
     async def close(self) -> None:
         """Stop listening, cut all connections, end all boots."""

@@ -14,6 +14,7 @@ from provisioning.simulator.plan import HostPlan, mac
 from provisioning.simulator.world import World
 
 CONSOLE_LINES = 200
+_FAILED_MESSAGES = {"psu_dead": "PSU0001", "dimm_missing": "MEM0001"}
 _WRONG_CLOCK_S = -3.1e8  # nearly ten years
 
 
@@ -175,6 +176,9 @@ class Host:
             self.bmc.set_login(self.world.options.user, draw.code(12, self._identity, "unknown password"))
         if fault in ("clock_wrong", "clock_refused"):
             self.bmc.clock_offset_s = _WRONG_CLOCK_S
+        if self.fault.how == "failed":
+            words = f"{self.fault.slot} failed."
+            self.bmc.log("Sel", _FAILED_MESSAGES[fault], words, "Critical")
         self.world.journal.write("fault_set", self.name, fault=fault, slot=self.fault.slot, how=self.fault.how)
 
     def mend(self) -> str | None:
@@ -206,8 +210,9 @@ class Host:
     def note_reset(self) -> None:
         """The processors start anew: a new boot id, and LastResetTime moves even within one second."""
         now = self.bmc.now().replace(microsecond=0)
-        if self.last_reset_at is not None and abs(now - self.last_reset_at) < timedelta(seconds=1):
-            now = self.last_reset_at + timedelta(seconds=1)
+        last = self.last_reset_at
+        if last is not None and now <= last < now + timedelta(minutes=1):
+            now = last + timedelta(seconds=1)
         self.last_reset_at = now
         self.boot_id = str(uuid.uuid4())
         self.boots += 1

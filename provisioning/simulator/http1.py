@@ -134,6 +134,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self.last_used = asyncio.get_running_loop().time()
         self._open.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

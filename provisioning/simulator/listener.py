@@ -9,7 +9,6 @@ from provisioning.simulator.http1 import Connection
 
 BACKLOG = 4096
 ACCEPTS_A_TURN = 64
-IDLE_S = 600.0  # real seconds after which an unused connection is closed
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER 0: close() sends RST, the peer sees "connection reset"
 
 # The connection for this local address, or None when nobody (or nobody who answers) stands there.

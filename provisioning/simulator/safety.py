@@ -4,13 +4,17 @@ from provisioning.simulator import jobs
 from provisioning.simulator.host import Host
 from provisioning.simulator.job import Job
 
+KEPT_INTENTS = 64
 _PENDING = "pending:"
 
 
 def check_reset(host: Host, kind: str, intent: str | None) -> None:
     """A power action was applied: was an intent used twice, was anything being written?"""
     if intent is not None:
-        used = host.reset_intents[intent] = host.reset_intents.get(intent, 0) + 1
+        used = host.reset_intents.pop(intent, 0) + 1
+        host.reset_intents[intent] = used
+        if len(host.reset_intents) > KEPT_INTENTS:
+            del host.reset_intents[next(iter(host.reset_intents))]
         if used > 1:
             host.world.journal.violation(host.name, "intent_twice", f"{kind} again for one intent", intent=intent)
     if host.is_copying():

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ class BootService:
         self.logs: list[list[str]] = []
         self.phone_homes: list[dict[str, Any]] = []
         self.ranges: list[str] = []
+        self.script_queries: list[dict[str, str]] = []
         self.script_token: str | None = "boot-token"
         self.fail_first: dict[str, int] = {}
         self.refuse: dict[str, int] = {}
@@ -102,6 +103,8 @@ class BootService:
     async def _any(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["tail"].rpartition("/")[2]
         self.gets.append(request.match_info["tail"])
+        if name in ("script", "autoexec.ipxe"):
+            self.script_queries.append(dict(request.query))
         if self.fail_first.get(name, 0) > 0:
             self.fail_first[name] -= 1
             return web.Response(status=503)
@@ -159,14 +162,14 @@ class Redfish:
 
     async def call(
         self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None
-    ) -> tuple[int, Any, dict[str, str]]:
+    ) -> tuple[int, Any, Mapping[str, str]]:
         sent = {"X-Auth-Token": self.token} if self.token else {}
         async with self.http.request(
             method, self.base + path, json=body, headers={**sent, **(headers or {})}, ssl=False
         ) as response:
             text = await response.text()
             answer = json.loads(text) if text else None
-            return response.status, answer, dict(response.headers)
+            return response.status, answer, response.headers
 
     async def get(self, path: str) -> Any:
         status, answer, _ = await self.call("GET", path)
@@ -238,6 +241,7 @@ async def running(
     delays: bool = True,
     seed: int = 1,
     journal: Path | None = None,
+    **options: Any,
 ) -> AsyncIterator[Lab]:
     """A fleet that runs until the block is left."""
     boot = BootService()
@@ -245,7 +249,7 @@ async def running(
     clock = SimClock(scale=scale, delays=delays)
     fleet = Fleet(
         plans(hosts),
-        options=Options(seed=seed, boot_url=boot.url),
+        options=Options(seed=seed, boot_url=boot.url, **options),
         clock=clock,
         journal=Journal(journal, now_s=clock.now_s),
         faults=faults or {},
