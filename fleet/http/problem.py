@@ -18,7 +18,12 @@ PROBLEM = "application/problem+json"
 
 def problem_body(error: MusterError) -> dict[str, Any]:
     """RFC 9457 with our fields."""
-    body: dict[str, Any] = {"type": f"about:blank#{error.code}", "title": error.title, "status": error.status, "code": error.code}
+    body: dict[str, Any] = {
+        "type": f"about:blank#{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "code": error.code,
+    }
     for name in ("field", "expected", "hint"):
         if getattr(error, name):
             body[name] = getattr(error, name)
@@ -66,6 +71,8 @@ class Problems:
         if not isinstance(error, MusterError):
             number = uuid.uuid4().hex[:6]
             log.exception("number %s: %s %s", number, request.method, request.path_info)
-            error = MusterError(f"something failed here, number {number}", code="bug", hint="the log has it under this number")
+            error = MusterError(
+                f"something failed here, number {number}", code="bug", hint="the log has it under this number"
+            )
             error.status = 500
         return problem_response(error) if wants_json(request) else page_response(request, error)
