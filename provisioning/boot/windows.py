@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from django.db import connection, transaction
@@ -90,8 +90,8 @@ def _one(sql: str, value: Any) -> Window | None:
         row = cursor.fetchone()
     if row is None:
         return None
-    *start, orders, boot_id, closed = row
-    return Window(*start, orders=json.loads(orders), boot_id=boot_id, closed=closed)
+    names = [f.name for f in fields(Window)]
+    return Window(**{**dict(zip(names, row, strict=True)), "orders": json.loads(row[names.index("orders")])})
 
 
 def by_mac(mac: str) -> tuple[int, str, str, int, int | None] | None:

@@ -62,8 +62,8 @@ LOCK_DEVICES = "SELECT id FROM fleet_device WHERE id = ANY(%s) ORDER BY id FOR U
 # snapshot makes the operation due at once, so nothing from outside falls between two looks.
 UPDATE = """
 WITH r AS (SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(op bigint, fence bigint, step int, name text,
-    attempt int, started timestamptz, deadline timestamptz, wait float8, pokes int, release bool, ended bool, cause text,
-    words text, waits_for text, result jsonb, done int, total int))
+    attempt int, started timestamptz, deadline timestamptz, wait float8, pokes int, release bool, ended bool,
+    cause text, words text, waits_for text, result jsonb, done int, total int))
 UPDATE provisioning_operation o SET
   step = r.step, step_name = r.name, attempt = r.attempt, step_started_at = r.started, step_deadline_at = r.deadline,
   wake_at = CASE WHEN r.ended THEN NULL WHEN o.pokes <> r.pokes THEN now() ELSE now() + r.wait * interval '1 s' END,
