@@ -107,8 +107,8 @@ def messages(document: object) -> list[Message]:
     groups = [error.get("@Message.ExtendedInfo")]
     groups += [value for key, value in body.items() if key.endswith("@Message.ExtendedInfo")]
     rows = [row for group in groups for row in _group(group)]
-    if error and not rows:
-        rows = [_message({"MessageId": error.get("code"), "Message": error.get("message")})]
+    if error and not any(row.words for row in rows) and (not rows or error.get("message")):
+        rows.append(_message({"MessageId": error.get("code"), "Message": error.get("message")}))
     return rows
 
 

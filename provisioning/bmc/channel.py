@@ -1,8 +1,8 @@
 """Calls to one BMC with login, discovery and error naming done: documents and members in, JSON out."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Final, TypeVar
 
 import aiohttp
 
@@ -10,7 +10,7 @@ from provisioning.bmc import dell, fields, paths
 from provisioning.bmc.answers import Answer, refusal
 from provisioning.bmc.errors import BmcBusy, BmcRefused, BmcUnsupported
 from provisioning.bmc.fields import Json
-from provisioning.bmc.login import PLAIN_HEADERS, Login
+from provisioning.bmc.login import PLAIN_HEADERS, Login, sessions_path
 from provisioning.bmc.paths import Paths
 from provisioning.bmc.quirks import Quirks, quirks_of
 from provisioning.bmc.types import Hooks, Permit, Target
@@ -21,7 +21,19 @@ EXPANDED: Final = "?$expand=*($levels=1)"
 MAX_PAGES: Final = 20
 MAX_MEMBERS: Final = 64
 NOT_READY_S: Final = 30.0
+T = TypeVar("T")
 INTENT_HEADER: Final = "Muster-Intent"
+
+
+async def together(*calls: Coroutine[object, object, T]) -> list[T]:
+    """Results of calls that run side by side. The first error ends the others and is raised alone."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except BaseExceptionGroup as failed:
+        first = failed.exceptions[0]
+        raise first from first.__cause__
+    return [task.result() for task in tasks]
 
 
 class Channel:
@@ -52,6 +64,7 @@ class Channel:
         before = self.login
         session = target.session if target.session != before.session and target.session != old.session else None
         self.login = Login(self.wire, target.user, target.password, session, self._hooks)
+        self.login.sessions_path = before.sessions_path
         return None if moved else before
 
     async def root(self) -> Json:
@@ -64,6 +77,7 @@ class Channel:
     def learn_root(self, root: Json) -> None:
         """Keep a root and what follows from it."""
         self._root = root
+        self.login.sessions_path = sessions_path(root)
         self._quirks = quirks_of(root)
         self._paths = dell.PATHS if self._quirks.table == "dell" else None
 
@@ -102,6 +116,7 @@ class Channel:
 
         401 means that the session is gone and the call was not done: one new login, one repetition.
         """
+        await self.root()
         for _ in range(2):
             ticket = await self.login.ticket()
             headers = {**ticket.headers, INTENT_HEADER: str(permit.intent_id)} if permit else ticket.headers
@@ -162,9 +177,8 @@ class Channel:
 
     async def filled(self, rows: Sequence[Json], verb: str) -> list[Json]:
         """Rows with those that are mere links replaced by what they point to, at most MAX_MEMBERS of them."""
-        return list(await asyncio.gather(*(self._filled(row, verb) for row in rows[:MAX_MEMBERS]))) + [
-            row for row in rows[MAX_MEMBERS:] if len(row) > 1
-        ]
+        whole = await together(*(self._filled(row, verb) for row in rows[:MAX_MEMBERS]))
+        return whole + [row for row in rows[MAX_MEMBERS:] if len(row) > 1]
 
     async def _filled(self, row: Json, verb: str) -> Json:
         path = fields.link(row) if len(row) == 1 else None

@@ -10,7 +10,7 @@ from typing import Final
 import aiohttp
 
 from provisioning.bmc import dell, fields, inventory, power, system
-from provisioning.bmc.channel import NOT_READY_S, ROOT, Channel
+from provisioning.bmc.channel import NOT_READY_S, ROOT, Channel, together
 from provisioning.bmc.errors import BmcBusy, BmcRefused, BmcTlsRefused, BmcUnsupported
 from provisioning.bmc.fields import Json
 from provisioning.bmc.login import PLAIN_HEADERS, Login
@@ -80,7 +80,7 @@ class Bmc:
         """Who the machine is: 3 requests, and one for the root if this process has not read it."""
         channel, verb = self.channel, "read the identity"
         paths, quirks = await channel.paths(), await channel.quirks()
-        found, manager = await asyncio.gather(channel.core(paths.system, verb), channel.core(paths.manager, verb))
+        found, manager = await together(channel.core(paths.system, verb), channel.core(paths.manager, verb))
         self._boot = fields.mapping(found.get("Boot"))
         try:
             ports = await channel.members(paths.ethernet, verb)
@@ -156,7 +156,7 @@ class Bmc:
         paths = await self.channel.paths()
         if (await self.channel.quirks()).http_boot == "uri":
             return system.http_boot(await self._system(verb))
-        now, later = await asyncio.gather(
+        now, later = await together(
             self.channel.document(paths.bios, verb), self.channel.document(paths.bios_settings, verb)
         )
         return dell.http_boot(now.get("Attributes"), later.get("Attributes"))
@@ -198,7 +198,11 @@ class Bmc:
 
     async def sessions(self) -> tuple[str, ...]:
         """Paths of all open sessions: 1 request."""
-        document = await self.channel.document(self.channel.login.sessions_path, "list sessions")
+        await self.channel.root()
+        path, verb = self.channel.login.sessions_path, "list sessions"
+        if path is None:
+            raise BmcUnsupported(self.channel.target.name, verb, "not_supported", "the BMC has no sessions")
+        document = await self.channel.document(path, verb)
         return tuple(path for row in fields.items(document.get("Members")) if (path := fields.link(row)))
 
     async def delete_session(self, location: str) -> None:

@@ -4,13 +4,12 @@ Numbers of lanes and generations come from the adapter or processor itself, else
 serial. GPUs are the processors of type GPU together with those that the HGX board shows; one record a serial.
 """
 
-import asyncio
 from collections.abc import Awaitable, Iterable
 from dataclasses import replace
 from typing import Final
 
 from provisioning.bmc import fields
-from provisioning.bmc.channel import Channel
+from provisioning.bmc.channel import Channel, together
 from provisioning.bmc.errors import BmcUnsupported
 from provisioning.bmc.fields import Json
 from provisioning.bmc.system import port_mac
@@ -171,7 +170,7 @@ async def read(channel: Channel) -> Inventory:
             unread.append(name)
             return []
 
-    found, dimms, drives, ports, adapters, devices, supplies, boards = await asyncio.gather(
+    found, dimms, drives, ports, adapters, devices, supplies, boards = await together(
         section("cpus", channel.members(paths.processors, VERB)),
         section("dimms", channel.members(paths.memory, VERB)),
         section("drives", _drives(channel, paths.storage)),
@@ -228,7 +227,7 @@ async def _hcas(
 ) -> tuple[Hca, ...]:
     """InfiniBand adapters with their GUIDs: 1 request each. Adapters whose ports are Ethernet are not asked."""
     asked = [row for row in adapters if not any(name.startswith(f"{slot(row)}-") for name in known_ports)]
-    functions = await asyncio.gather(*(_functions(channel, row) for row in asked))
+    functions = await together(*(_functions(channel, row) for row in asked))
     found = [hca(row, rows, devices) for row, rows in zip(asked, functions, strict=True) if is_hca(row, rows)]
     return tuple(sorted(found, key=lambda row: fields.slot_order(row.name)))
 

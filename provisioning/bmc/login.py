@@ -21,7 +21,14 @@ from provisioning.bmc.wire import Wire
 
 PLAIN_HEADERS: Final = {"Accept": "application/json", "OData-Version": "4.0"}
 JSON_HEADERS: Final = {**PLAIN_HEADERS, "Content-Type": "application/json"}
+USUAL_PATH: Final = "/redfish/v1/SessionService/Sessions"
 _NO_SESSIONS = frozenset({404, 405, 501})
+
+
+def sessions_path(root: Json) -> str | None:
+    """Where sessions are opened by the service root (quirk session-url-guess), None where it knows none."""
+    path = fields.link(fields.at(root, "Links", "Sessions"))
+    return path or (USUAL_PATH if root.get("SessionService") else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +51,10 @@ def basic_ticket(user: str, password: str) -> Ticket:
 
 
 class Login:
-    """Holds the ticket of one BMC. sessions_path: where sessions are opened."""
+    """Holds the ticket of one BMC. sessions_path: where sessions are opened, None where there are none."""
 
     def __init__(self, wire: Wire, user: str, password: str, session: Session | None, hooks: Hooks | None) -> None:
-        self.sessions_path = "/redfish/v1/SessionService/Sessions"
+        self.sessions_path: str | None = USUAL_PATH
         self.wire = wire
         self.user = user
         self.password = password
@@ -118,17 +125,14 @@ class Login:
 
     async def _new_session(self) -> Session | None:
         """Log in. None where the BMC has no sessions and wants Basic auth."""
-        answer = await self._post()
-        if answer.status in _NO_SESSIONS:
-            path = await self._advertised_path()
-            if path is None:
-                await self._closed()
-                return None
-            self.sessions_path = path
-            answer = await self._post()
+        path = self.sessions_path
+        answer = await self._post(path) if path else None
+        if path is None or answer is None or answer.status in _NO_SESSIONS:
+            await self._closed()
+            return None
         error = self._refused(answer)
-        if isinstance(error, BmcBusy) and error.code == "sessions_full" and await self._sweep():
-            answer = await self._post()
+        if isinstance(error, BmcBusy) and error.code == "sessions_full" and await self._sweep(path):
+            answer = await self._post(path)
             error = self._refused(answer)
         if error is not None:
             raise error
@@ -144,15 +148,9 @@ class Login:
                 raise
         return token_ticket(session)
 
-    async def _post(self) -> Answer:
+    async def _post(self, path: str) -> Answer:
         body = {"UserName": self.user, "Password": self.password}
-        return await self.wire.send("POST", self.sessions_path, verb="login", headers=JSON_HEADERS, body=body)
-
-    async def _advertised_path(self) -> str | None:
-        """Links.Sessions of the root, readable without a login (quirk session-url-guess)."""
-        answer = await self.wire.send("GET", "/redfish/v1/", verb="login", headers=PLAIN_HEADERS)
-        path = fields.link(fields.at(answer.parsed(), "Links", "Sessions"))
-        return None if path is None or path.rstrip("/") == self.sessions_path else path
+        return await self.wire.send("POST", path, verb="login", headers=JSON_HEADERS, body=body)
 
     def _refused(self, answer: Answer) -> BmcError | None:
         error = refusal(answer, target=self.wire.name, verb="login", changes=False)
@@ -170,14 +168,14 @@ class Login:
         path = "/" + found.partition("://")[2].partition("/")[2] if found.startswith("http") else found
         return Session(token, fields.link(path) or "")
 
-    async def _sweep(self) -> bool:
+    async def _sweep(self, sessions_path: str) -> bool:
         """Close sessions of our user that nobody holds, seen with Basic auth. True if one was closed.
 
         They are what killed processes left behind (quirk session-exhaustion). A live one of a sibling process may be
         among them; it then logs in once more.
         """
         headers = basic_ticket(self.user, self.password).headers
-        path = f"{self.sessions_path}?$expand=*($levels=1)"
+        path = f"{sessions_path}?$expand=*($levels=1)"
         closed = 0
         with suppress(BmcError):
             answer = await self.wire.send("GET", path, verb="list sessions", headers=headers)

@@ -122,7 +122,7 @@ def clock(manager: Json, answer: Answer) -> Clock | None:
 
 def http_boot(system: Json) -> HttpBoot:
     """HTTP boot of a BMC with HttpBootUri; nothing is pending there."""
-    uri = fields.text(system, "Boot", "HttpBootUri")
+    uri = fields.real_text(system, "Boot", "HttpBootUri")
     return HttpBoot(uri, uri is not None, None, uri, uri is not None, None)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from provisioning.bmc import BmcBusy, BmcRefused, BmcUnreachable, Fleet, Session
+from provisioning.bmc import BmcBusy, BmcRefused, BmcUnreachable, BmcUnsupported, Fleet, Session
 from tests.provisioning.bmc import fake as shapes
 from tests.provisioning.bmc.fake import PASSWORD, PERMIT, SESSIONS, USER, Notes, Reply, S, extended
 
@@ -225,7 +225,6 @@ async def test_a_session_without_a_place_is_not_logged_out_by_guess(fake, bmc):
 
 async def test_sessions_elsewhere_by_the_root(fake, bmc):
     fake.resources["/redfish/v1"]["Links"]["Sessions"]["@odata.id"] = "/redfish/v1/Sessions"
-    fake.replies[LOGIN] = Reply(404)
     fake.open["t"] = "/redfish/v1/Sessions/1"
     fake.replies["POST /redfish/v1/Sessions"] = Reply(
         201, {}, {"X-Auth-Token": "t", "Location": "/redfish/v1/Sessions/1"}
@@ -234,18 +233,32 @@ async def test_sessions_elsewhere_by_the_root(fake, bmc):
     assert bmc.session == Session("t", "/redfish/v1/Sessions/1")
 
 
-async def test_basic_auth_where_there_are_no_sessions(fake, bmc, notes):
-    fake.resources["/redfish/v1"]["Links"] = {}
+@pytest.mark.parametrize("advertised", [True, False])
+async def test_basic_auth_where_there_are_no_sessions(fake, bmc, notes, advertised):
+    if not advertised:
+        fake.resources["/redfish/v1"]["Links"] = {}
     fake.replies[LOGIN] = Reply(404)
     fake.replies[f"GET {S}"] = lambda call: Reply(200 if "Authorization" in call.headers else 400, fake.resources[S])
     await bmc.system()
     await bmc.system()
-    assert logins(fake) == 1 and bmc.session is None
+    assert logins(fake) == advertised and bmc.session is None
     assert [row[0] for row in notes.said] == ["opening", "closed"]
     fake.replies[f"GET {S}"] = Reply(401)
     with pytest.raises(BmcRefused) as caught:
         await bmc.system()
     assert caught.value.code == "bad_credentials"
+
+
+async def test_sessions_at_their_usual_place(fake, bmc):
+    fake.resources["/redfish/v1"].update({"Links": {}, "SessionService": {"@odata.id": "/redfish/v1/SessionService"}})
+    await bmc.system()
+    assert logins(fake) == 1
+
+
+async def test_a_bmc_without_sessions_lists_none(fake, bmc):
+    fake.resources["/redfish/v1"]["Links"] = {}
+    with pytest.raises(BmcUnsupported):
+        await bmc.sessions()
 
 
 async def test_sessions_are_listed_and_closed(fake, bmc):
