@@ -97,6 +97,12 @@ class Bmc:
         self._boot = fields.mapping(found.get("Boot"))
         return found
 
+    async def _boot_seen(self, verb: str) -> Json:
+        """The boot settings as last read; read now if they never were."""
+        if self._boot is None:
+            await self._system(verb)
+        return self._boot or {}
+
     async def ready(self) -> None:
         """Returns if writes will be taken, else raises BmcBusy (not_ready): 1 request."""
         channel, verb = self.channel, "ask whether it is ready"
@@ -233,7 +239,7 @@ class Bmc:
     async def set_boot_once(self, permit: Permit, target: BootTarget) -> None:
         """Boot from there at the next boot only: 1 request, and one to look if this process has not."""
         verb = f"set boot once ({target})"
-        boot = self._boot if self._boot is not None else fields.mapping((await self._system(verb)).get("Boot"))
+        boot = await self._boot_seen(verb)
         offered = fields.texts(boot.get("BootSourceOverrideTarget@Redfish.AllowableValues"))
         if offered and target not in (*offered, "None"):
             words = f"the BMC offers {', '.join(offered)}"
@@ -252,8 +258,10 @@ class Bmc:
         paths = await self.channel.paths()
         if (await self.channel.quirks()).http_boot == "httpdev":
             await self._patch(paths.bios_settings, dell.http_boot_patch(uri, interface), verb, permit)
-        else:
-            await self._patch(paths.system, {"Boot": {"HttpBootUri": uri}}, verb, permit)
+            return
+        if "HttpBootUri" not in await self._boot_seen(verb):
+            raise BmcUnsupported(self.channel.target.name, verb, "not_supported", "the BMC takes no HttpBootUri")
+        await self._patch(paths.system, {"Boot": {"HttpBootUri": uri}}, verb, permit)
 
     async def set_led(self, permit: Permit, on: bool) -> None:
         """Light the locator lamp or put it out: 1 request, on generic BMCs one to look if this process has not."""

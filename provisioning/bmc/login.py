@@ -61,6 +61,7 @@ class Login:
         self._hooks = hooks
         self._ticket = token_ticket(session) if session else None
         self._opening: asyncio.Task[Ticket] | None = None
+        self._dead: Session | None = None
 
     @property
     def session(self) -> Session | None:
@@ -68,8 +69,9 @@ class Login:
         return self._ticket.session if self._ticket else None
 
     def take_over(self, session: Session) -> None:
-        """Use a session that another process opened, unless there is one already."""
-        self._ticket = self._ticket or token_ticket(session)
+        """Use a session that another process opened, unless there is one already or it is the one just lost."""
+        if self._ticket is None and session != self._dead:
+            self._ticket = token_ticket(session)
 
     async def ticket(self) -> Ticket:
         """The ticket in use; logs in if there is none. Raises what the login raised, for everyone who waits on it."""
@@ -88,7 +90,7 @@ class Login:
     async def lost(self, ticket: Ticket) -> None:
         """The BMC no longer knows this ticket. The next call logs in anew, once, whoever else noticed as well."""
         if self._ticket is ticket:
-            self._ticket = None
+            self._ticket, self._dead = None, ticket.session
             await self._closed()
 
     async def close(self) -> None:

@@ -39,6 +39,26 @@ async def test_a_session_is_taken_over(fake, fleet, notes):
     assert fake.open == {} and notes.said == [("closed", "host-001")]
 
 
+async def test_a_session_that_comes_later_is_used(fake, fleet, bmc):
+    fake.open["t"] = f"{SESSIONS}/9"
+    fleet.bmc(fake.target(session=Session("t", f"{SESSIONS}/9")))
+    await bmc.system()
+    assert bmc.session == Session("t", f"{SESSIONS}/9") and logins(fake) == 0
+
+
+async def test_a_lost_session_is_not_taken_over_again(fake, fleet):
+    """The caller may have read its row before the session was lost."""
+    stale = Session("t", f"{SESSIONS}/9")
+    bmc = fleet.bmc(fake.target(session=stale))
+    await bmc.system()
+    bmc = fleet.bmc(fake.target())
+    await bmc.logout()
+    fleet.bmc(fake.target(session=stale))
+    await bmc.system()
+    assert bmc.session == Session("token-2", f"{SESSIONS}/2") and logins(fake) == 2
+    assert len(fake.open) == 1
+
+
 async def test_a_lost_session_costs_one_login_and_the_call_is_repeated(fake, fleet, notes):
     """Tokens answer 401 after a BMC reset (quirk session-lost-on-bmc-reset)."""
     bmc = fleet.bmc(fake.target(session=Session("token-gone", f"{SESSIONS}/7")))
