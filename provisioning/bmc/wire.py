@@ -7,6 +7,7 @@ pinned; only first contact takes an unknown one, and it sends no credentials.
 import asyncio
 import hashlib
 import json
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Final
@@ -18,6 +19,9 @@ from provisioning.bmc.answers import Answer
 from provisioning.bmc.errors import BmcError, BmcTlsRefused, BmcUnknown, BmcUnreachable
 
 CALLS_AT_ONCE: Final = 2
+# asyncio keeps a read buffer of this size for each TLS connection; its 256 KiB make 260 MB of a fleet of 511. A record
+# has 16 KiB at most.
+SSLProtocol.max_size = 32 * 1024
 _CUT = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
 
