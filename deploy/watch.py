@@ -1,31 +1,18 @@
-"""What the launcher sees of the fleet: counts, the end of the bring-up, and the summary of `make demo ONCE=1`.
+"""What the launcher sees of the fleet, through the API: counts, the end of the bring-up, the summary of ONCE=1.
 
-It reads the tables as the application's role and the simulator's control API: the system itself never sees the truth.
+Only the launcher also asks the simulator's control API: the system itself never sees the truth.
 """
 
 import json
 import urllib.error
+import urllib.parse
 import urllib.request
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-
 DONE = ("in_service", "quarantined")
-_UNDER_WAY = ("", "queued", "active", "lost")
-# All of it is indexed or small: 511 hosts and some thousand operations cost a millisecond.
-_LOOK = """
-SELECT (SELECT jsonb_object_agg(state, n) FROM
-         (SELECT state, count(*) AS n FROM fleet_device WHERE kind = 'host' GROUP BY state) AS states),
-       (SELECT count(*) FROM provisioning_operation WHERE state = ANY(%s)),
-       (SELECT coalesce(max(id), 0) FROM fleet_transition) + (SELECT coalesce(max(id), 0) FROM provisioning_step)
-"""
-_ENDS = """
-SELECT name, state, cause,
-       ARRAY(SELECT kind FROM fleet_finding AS finding WHERE finding.device_id = device.id)
-FROM fleet_device AS device WHERE kind = 'host' ORDER BY name
-"""
+_PAGE = 500
 
 
 class AskFailed(RuntimeError):
@@ -34,11 +21,11 @@ class AskFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Look:
-    """hosts: number by state. under_way: operations that have not ended. moved: grows with every transition or step."""
+    """hosts: number by state. under_way: operations that have not ended. transitions: of all subjects."""
 
     hosts: dict[str, int]
     under_way: int
-    moved: int
+    transitions: int
 
     @property
     def done(self) -> float:
@@ -51,25 +38,14 @@ class Look:
         return f"{states}; {self.under_way} operations under way"
 
 
-class Tables:
-    """Looks at the tables over one connection, made again when it breaks."""
+@dataclass(frozen=True)
+class End:
+    """Where a host stands. findings: the kinds of all that was ever found on it."""
 
-    def __init__(self, database_url: str) -> None:
-        self._url = database_url
-        self._link: psycopg.Connection[Any] | None = None
-
-    def look(self) -> Look:
-        """One look. Raises psycopg.OperationalError when the database does not answer; the next look tries again."""
-        if self._link is None or self._link.closed:
-            self._link = psycopg.connect(self._url, autocommit=True)
-        row = self._link.execute(_LOOK, [list(_UNDER_WAY)]).fetchone()
-        assert row is not None
-        return Look(hosts=row[0] or {}, under_way=row[1], moved=row[2])
-
-    def close(self) -> None:
-        """End the connection."""
-        if self._link is not None:
-            self._link.close()
+    name: str
+    state: str
+    cause: str | None
+    findings: frozenset[str] = frozenset()
 
 
 def ask(url: str, *, body: dict[str, Any] | None = None, headers: dict[str, str] | None = None) -> Any:
@@ -95,48 +71,74 @@ def answers(url: str) -> None:
             raise
 
 
-def wrong_ends(ends: list[tuple[str, str, str, list[str]]], truth: dict[str, Any]) -> list[dict[str, Any]]:
-    """Hosts that are not where their injected fault says that they must be.
+class Api:
+    """Muster's API with a token. Every call raises AskFailed when it is refused or not answered."""
 
-    ends: (name, state, cause, kinds of its findings). truth: the simulator's answer, by host.
-    """
+    def __init__(self, url: str, token: str) -> None:
+        self._url = f"{url}/api/v1"
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    def bring_up(self, key: str) -> Any:
+        """Ask for the campaign over every host that is cabled. key: the same key asks for it once."""
+        body = {"kind": "bring_up", "select": {"state": "cabled"}, "reason": "demo: bring up the whole fleet"}
+        return ask(f"{self._url}/campaigns", body=body, headers={**self._headers, "Idempotency-Key": key})
+
+    def look(self) -> Look:
+        """The fleet in numbers, now."""
+        found = ask(f"{self._url}/summary", headers=self._headers)
+        return Look(found["by_state"], under_way=found["active_operations"], transitions=found["transitions"])
+
+    def numbers(self) -> dict[str, Any]:
+        """The part of the summary of ONCE=1 that is the system's own account."""
+        found = ask(f"{self._url}/summary", headers=self._headers)
+        return {
+            "hosts": found["hosts"],
+            **{state: found["by_state"].get(state, 0) for state in DONE},
+            "by_cause": found["by_cause"],
+            "transitions": found["transitions"],
+            "operations": found["operations"],
+        }
+
+    def ends(self) -> list[End]:
+        """Where each host stands, and what was found on it."""
+        findings: dict[str, set[str]] = {}
+        for row in self._all("findings"):
+            findings.setdefault(row["host"], set()).add(row["kind"])
+        return [
+            End(row["name"], row["state"], row["cause"] or None, frozenset(findings.get(row["name"], ())))
+            for row in self._all("hosts")
+        ]
+
+    def _all(self, noun: str) -> Iterator[dict[str, Any]]:
+        cursor = None
+        while True:
+            query = {"limit": _PAGE, **({"cursor": cursor} if cursor else {})}
+            page = ask(f"{self._url}/{noun}?{urllib.parse.urlencode(query)}", headers=self._headers)
+            yield from page["items"]
+            if not (cursor := page["next"]):
+                return
+
+
+def wrong_ends(ends: list[End], truth: dict[str, Any]) -> list[dict[str, Any]]:
+    """Hosts that are not where their injected fault says that they must be. truth: the simulator's answer, by host."""
     wrong = []
-    for name, state, cause, findings in ends:
-        told = truth.get(name, {"fault": None, "expected": {"state": "in_service", "cause": None}})
-        allowed = [told["expected"], *(told.get("may_also") or [])]
-        fits = any(end["state"] == state and end["cause"] in (None, cause) for end in allowed)
-        if (finding := told.get("finding")) and state == "in_service" and finding not in findings:
-            fits = False
-        if not fits:
-            got = {"state": state, "cause": cause or None}
-            wrong.append({"host": name, "fault": told["fault"], "expected": told["expected"], "got": got})
-    missing = sorted(set(truth) - {name for name, *_ in ends})
-    return wrong + [
-        {"host": name, "fault": truth[name]["fault"], "expected": "a host", "got": None} for name in missing
-    ]
+    for end in ends:
+        told = truth.get(end.name, {"fault": None, "expected": {"state": "in_service", "cause": None}})
+        if not _fits(end, told):
+            got = {"state": end.state, "cause": end.cause}
+            wrong.append({"host": end.name, "fault": told["fault"], "expected": told["expected"], "got": got})
+    for name in sorted(truth.keys() - {end.name for end in ends}):
+        expected = truth[name]["expected"]
+        wrong.append({"host": name, "fault": truth[name]["fault"], "expected": expected, "got": None})
+    return wrong
 
 
-def summary(
-    database_url: str, *, truth: dict[str, Any], stats: dict[str, Any], history: dict[str, Any]
-) -> dict[str, Any]:
-    """The summary without what only the launcher knows (times, seed). stats, truth: the simulator's answers."""
-    with psycopg.connect(database_url) as link:
-        ends = link.execute(_ENDS).fetchall()
-        operations = link.execute("SELECT count(*) FROM provisioning_operation").fetchone() or (0,)
-        transitions = link.execute("SELECT count(*) FROM fleet_transition").fetchone() or (0,)
-    states = Counter(state for _, state, _, _ in ends)
-    return {
-        "hosts": len(ends),
-        "in_service": states["in_service"],
-        "quarantined": states["quarantined"],
-        "by_cause": dict(sorted(Counter(cause for _, state, cause, _ in ends if state == "quarantined").items())),
-        "wrong": wrong_ends(ends, truth),
-        "transitions": transitions[0],
-        "operations": operations[0],
-        "bmc_requests": stats.get("bmc_requests", 0),
-        "violations": stats.get("violations", 0),
-        "history_ok": history.get("ok") is True,
-    }
+def _fits(end: End, told: dict[str, Any]) -> bool:
+    allowed = [told["expected"], *(told.get("may_also") or [])]
+    if not any(right["state"] == end.state and right["cause"] == end.cause for right in allowed):
+        return False
+    finding = told.get("finding")
+    return finding is None or end.state != "in_service" or finding in end.findings
 
 
 def holds(result: dict[str, Any]) -> bool:
