@@ -42,16 +42,30 @@ def problems(spec: Any) -> list[str]:
             found.append(f"{key}: {value!r} should be {KEYS[key][1]}")
     if spec.get("delivery", "uefi_http") not in DELIVERIES:
         found.append(f"delivery: {spec['delivery']!r} should be one of {', '.join(DELIVERIES)}")
+    return found + _bad_tests(spec) + _bad_values(spec)
+
+
+def _bad_tests(spec: dict[str, Any]) -> list[str]:
+    found = []
     for key in ("burn_in", "validate"):
         tests = spec[key].get("tests", []) if isinstance(spec.get(key), dict) else []
         for n, test in enumerate(tests if isinstance(tests, list) else [tests]):
             named = isinstance(test, dict) and isinstance(test.get("name"), str)
             if not (named and isinstance(test.get("minutes"), int | float)):
                 found.append(f"{key}.tests[{n}]: {test!r} should be {{name: text, minutes: number}}")
-    for kind, count in spec["parts"].items() if isinstance(spec.get("parts"), dict) else ():
-        if not isinstance(count, int) or count < 0:
-            found.append(f"parts.{kind}: {count!r} should be a count")
     return found
+
+
+def _bad_values(spec: dict[str, Any]) -> list[str]:
+    def items(key: str) -> list[tuple[Any, Any]]:
+        value = spec.get(key)
+        return list(value.items()) if isinstance(value, dict) else []
+
+    counts = [f"parts.{k}: {n!r} should be a count" for k, n in items("parts") if not isinstance(n, int) or n < 0]
+    versions = [
+        f"baseline.{k}: {v!r} should be a version in quotes" for k, v in items("baseline") if not isinstance(v, str)
+    ]
+    return counts + versions
 
 
 def store(name: str, spec: dict[str, Any]) -> tuple[Profile, bool]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from provisioning.bmc.types import FirmwareRow, Inventory
@@ -105,19 +106,21 @@ def _narrow(kind: str, have: list[SeenPart], want: Mapping[str, int] | None) -> 
 
 
 def firmware(profile: Mapping[str, Any], rows: Iterable[FirmwareRow], bios: Mapping[str, Any]) -> list[Deviation]:
-    """Versions that are not the baseline's. baseline: component to version; bios: attribute to value."""
+    """Versions that are not the baseline's. bios: attribute to value.
+
+    baseline: "component" or "component@place" to version; * stands for anything ("HGX_FW_GPU_SXM_*", "0@InfiniBand.*").
+    """
     found = []
-    versions: dict[str, list[FirmwareRow]] = {}
-    for row in rows:
-        versions.setdefault(row.component, []).append(row)
-    for component, target in profile.get("baseline", {}).items():
-        have = versions.get(str(component), [])
+    listed = list(rows)
+    for pattern, target in profile.get("baseline", {}).items():
+        component, _, place = str(pattern).partition("@")
+        have = [r for r in listed if fnmatchcase(r.component, component) and fnmatchcase(r.fqdd, place or "*")]
         if not have:
-            found.append(Deviation("firmware_drift", f"firmware:{component}", f"firmware {component} is not listed"))
+            found.append(Deviation("firmware_drift", f"firmware:{pattern}", f"firmware {pattern} is not listed"))
         for row in have:
             if row.version != target:
-                words = f"{row.name or component} {row.fqdd} is {row.version}, baseline {target}"
-                found.append(Deviation("firmware_drift", f"firmware:{component}", words))
+                words = f"{row.name or row.component} {row.fqdd} is {row.version}, baseline {target}"
+                found.append(Deviation("firmware_drift", f"firmware:{pattern}", words))
     for attribute, target in profile.get("bios", {}).items():
         if bios.get(attribute) != target:
             words = f"BIOS {attribute} is {bios.get(attribute)!r}, baseline {target!r}"
