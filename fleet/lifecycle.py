@@ -89,11 +89,11 @@ def move_each(kind: str, moves: Iterable[Move], *, actor: Actor) -> list[Moved]:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(INSERT.format(table=table), arguments)
             rows = [Moved(*row) for row in cursor.fetchall()]
+            if len(rows) != len(wanted):  # in here, so that those that exist do not stay moved
+                missing = sorted({m.subject_id for m in wanted} - {r.subject_id for r in rows})
+                raise WrongState(f"{kind} {missing[0]} does not exist", code="not_found", field="id", value=missing)
     except (InternalError, IntegrityError) as error:
         raise _refusal(kind, wanted, actor, error) from error
-    if len(rows) != len(wanted):
-        missing = sorted({m.subject_id for m in wanted} - {r.subject_id for r in rows})
-        raise WrongState(f"{kind} {missing[0]} does not exist", code="not_found", field="id", value=missing)
     return rows
 
 
