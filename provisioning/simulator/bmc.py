@@ -115,7 +115,7 @@ class Bmc:
         return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + self.clock_offset_s))
 
     def set_clock(self, at: datetime) -> None:
-        self.clock_offset_s = round((at - datetime.now(UTC)).total_seconds(), 3)
+        self.clock_offset_s = (at - datetime.now(UTC)).total_seconds()
 
     def follow_ntp(self) -> None:
         """Be right, if NTP is still on."""

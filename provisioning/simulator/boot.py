@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from enum import Enum
 
-from provisioning.simulator import disk_boot, draw, jobs, network_boot, reference
+from provisioning.simulator import disk_boot, draw, jobs, network_boot, ramdisk, reference
 from provisioning.simulator.host import Host, Override
 from provisioning.simulator.outcome import Outcome
 
@@ -36,15 +36,27 @@ async def run(host: Host, *, pause_s: float = 0.0, after_ac: bool = False) -> No
         host.note_reset()
         await _post(host, after_ac=after_ac)
         after_ac = False
-        outcome = await _devices(host)
-        if outcome is Outcome.POWER_OFF:
-            host.task = None
-            host.power = "Off"
-            host.enter("off", "None")
+        if await _is_off(host, await _devices(host)):
             return
-        if outcome is Outcome.STAY:
-            await asyncio.get_running_loop().create_future()
-        host.world.journal.write("guest_reset", host.name, boot=host.boots)
+
+
+async def resume(host: Host) -> None:
+    """As `run`, from the middle of a ramdisk's work."""
+    if not await _is_off(host, await ramdisk.go_on(host)):
+        await run(host)
+
+
+async def _is_off(host: Host, outcome: Outcome) -> bool:
+    """Do what the boot ended with: True when the machine is off now, False when it starts anew."""
+    if outcome is Outcome.POWER_OFF:
+        host.task = None
+        host.power = "Off"
+        host.enter("off", "None")
+        return True
+    if outcome is Outcome.STAY:
+        await asyncio.get_running_loop().create_future()
+    host.world.journal.write("guest_reset", host.name, boot=host.boots)
+    return False
 
 
 async def _post(host: Host, *, after_ac: bool) -> None:
@@ -95,7 +107,7 @@ def _order(host: Host) -> list[str]:
     if override.enabled == "Disabled" or override.target == "None":
         return ["Hdd"]
     if override.enabled == "Once":
-        host.override = Override()
+        host.override, host.boot_target = Override(), override.target
         if host.fire("once_ignored", once=True, target=override.target):
             return ["Hdd"]
     return list(dict.fromkeys([override.target, "Hdd"]))

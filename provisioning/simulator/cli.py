@@ -74,8 +74,8 @@ async def _run(arguments: argparse.Namespace) -> None:
         bmc_port=arguments.bmc_port,
         agent_port=arguments.agent_port,
     )
-    if arguments.state and not state.load(arguments.state, fleet, chosen):
-        print(f"simulator: no state of this seed and these faults in {arguments.state}", file=sys.stderr)
+    if arguments.state and not state.load(arguments.state, fleet, chosen) and arguments.state.exists():
+        print(f"simulator: {arguments.state} is of another seed or other faults: starting anew", file=sys.stderr)
     await _serve(fleet, chosen, arguments)
 
 

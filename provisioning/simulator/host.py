@@ -39,6 +39,18 @@ class Override:
 
 
 @dataclass(slots=True)
+class RamdiskRun:
+    """A ramdisk that has its orders: all that it needs to go on after the simulator was started again."""
+
+    base: str
+    session: str
+    orders: dict[str, Any]
+    has_introduced_itself: bool = False
+    is_done: bool = False
+    results: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class TestRun:
     """Tests that the agent of the installed host was asked for."""
 
@@ -57,6 +69,7 @@ class Host:
         "board_firmware",
         "boot_id",
         "boot_progress",
+        "boot_target",
         "boots",
         "clock_offset_s",
         "console",
@@ -68,6 +81,7 @@ class Host:
         "phase",
         "plan",
         "power",
+        "ramdisk",
         "reset_intents",
         "reset_requests",
         "resets",
@@ -93,6 +107,8 @@ class Host:
         self.reset_intents: dict[str, int] = {}
         self.last_reset_at: datetime | None = None
         self.override = Override()
+        self.boot_target = "None"  # the override that this boot has used up
+        self.ramdisk: RamdiskRun | None = None
         self.bios: dict[str, Any] = {}  # settings that differ from the reference
         self.board_firmware: dict[str, str] = {}  # FQDD: version, where it differs from the reference
         self.clock_offset_s = draw.between(-400, 400, world.options.seed, plan.name, "hardware clock")
@@ -216,12 +232,15 @@ class Host:
         self.last_reset_at = now
         self.boot_id = str(uuid.uuid4())
         self.boots += 1
+        self.boot_target = "None"
+        self.ramdisk = None
         self.agent_is_up = False
         self.test_runs.clear()
 
     def stop(self) -> None:
         """End whatever runs on the processors."""
         self.agent_is_up = False
+        self.ramdisk = None
         if self.task is not None:
             self.task.cancel()
             self.task = None

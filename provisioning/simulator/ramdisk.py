@@ -1,13 +1,14 @@
 """The ramdisk: claims its orders, finds out what the machine is, and does what it was told."""
 
 import hashlib
+import urllib.parse
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
 from provisioning.simulator import burn_in, draw, parts
 from provisioning.simulator.boot_client import Answer
-from provisioning.simulator.host import Host, Installed
+from provisioning.simulator.host import Host, Installed, RamdiskRun
 from provisioning.simulator.outcome import Outcome
 
 WRITE_S = 240.0
@@ -26,20 +27,19 @@ class GaveUp(Exception):
 
 
 class Ramdisk:
-    """One run: a session with the boot service and the orders that it gave."""
+    """A host's ramdisk as it speaks with the boot service."""
 
-    def __init__(self, host: Host, base: str) -> None:
+    def __init__(self, host: Host, run: RamdiskRun) -> None:
         self.host = host
-        self.base = base
-        self.session = ""
-        self.orders: dict[str, Any] = {}
+        self.run = run
+        self.orders = run.orders
 
     async def call(self, method: str, path: str, body: dict[str, Any] | None = None, **more: Any) -> Answer:
         """A call below the base URL (or to a whole URL), with the session if there is one."""
-        url = path if "://" in path else f"{self.base}/{path.lstrip('/')}"
+        url = urllib.parse.urljoin(f"{self.run.base}/", path)
         headers = dict(more.pop("headers", {}))
-        if self.session:
-            headers["Authorization"] = f"Bearer {self.session}"
+        if self.run.session:
+            headers["Authorization"] = f"Bearer {self.run.session}"
         return await self.host.world.boot.call(method, url, body=body, headers=headers, **more)
 
     async def event(self, stage: str, words: str, **facts: Any) -> None:
@@ -60,20 +60,39 @@ class Ramdisk:
 
 async def run(host: Host, *, base: str, token: str) -> Outcome:
     """From the started kernel to what the orders end with."""
-    ramdisk = Ramdisk(host, base)
     host.enter("ramdisk")
+    ramdisk = Ramdisk(host, RamdiskRun(base, session="", orders={}))
     try:
         await _set_clock(ramdisk)
         await _claim(ramdisk, token)
+    except GaveUp as end:
+        return _give_up(host, end)
+    host.ramdisk = ramdisk.run
+    return await go_on(host)
+
+
+async def go_on(host: Host) -> Outcome:
+    """Do what the orders say, from where the ramdisk was."""
+    assert host.ramdisk is not None
+    ramdisk = Ramdisk(host, host.ramdisk)
+    try:
         mode = str(ramdisk.orders.get("mode"))
         if mode not in _MODES:
             await ramdisk.fail("orders", f"unknown mode {mode!r} in the orders")
-        await _introduce(ramdisk)
-        return await _MODES[mode](ramdisk)
+        if not ramdisk.run.has_introduced_itself:
+            await _introduce(ramdisk)
+            ramdisk.run.has_introduced_itself = True
+        outcome = Outcome.STAY if ramdisk.run.is_done else await _MODES[mode](ramdisk)
+        ramdisk.run.is_done = True
+        return outcome
     except GaveUp as end:
-        host.say(f"muster: {end}; powering off")
-        host.world.journal.write("gave_up", host.name, words=str(end))
-        return Outcome.POWER_OFF
+        return _give_up(host, end)
+
+
+def _give_up(host: Host, end: GaveUp) -> Outcome:
+    host.say(f"muster: {end}; powering off")
+    host.world.journal.write("gave_up", host.name, words=str(end))
+    return Outcome.POWER_OFF
 
 
 async def _set_clock(ramdisk: Ramdisk) -> None:
@@ -90,13 +109,13 @@ async def _claim(ramdisk: Ramdisk, token: str) -> None:
     who = {"token": token, "mac": host.boot_mac, "uuid": host.uuid, "serial": host.tag, "boot_id": host.boot_id}
     answer = await ramdisk.call("POST", "claim", who)
     host.world.journal.write("claim", host.name, status=answer.status)
-    ramdisk.session = str(answer.json().get("session") or "")
-    if not answer.ok or not ramdisk.session:
+    ramdisk.run.session = str(answer.json().get("session") or "")
+    if not answer.ok or not ramdisk.run.session:
         raise GaveUp(f"the claim was refused with {answer.status}")
     answer = await ramdisk.call("GET", "orders")
     if not answer.ok:
         raise GaveUp(f"no orders: {answer.status}")
-    ramdisk.orders = answer.json()
+    ramdisk.run.orders = ramdisk.orders = answer.json()
 
 
 async def _introduce(ramdisk: Ramdisk) -> None:
@@ -125,7 +144,7 @@ async def _install(ramdisk: Ramdisk) -> Outcome:
     host.system = Installed(
         image=str(image.get("sha256", "")),
         hostname=str(orders.get("hostname") or host.name),
-        phone_home_url=str(phone.get("url") or f"{ramdisk.base}/phone-home"),
+        phone_home_url=urllib.parse.urljoin(f"{ramdisk.run.base}/", str(phone.get("url") or "phone-home")),
         phone_home_token=str(phone.get("token") or ""),
         ssh_host_key=f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{draw.code(43, host.uuid, host.boot_id)}",
     )
@@ -178,8 +197,8 @@ async def _range(ramdisk: Ramdisk, url: str, start: int, end: int) -> bytes:
 
 
 async def _burn_in(ramdisk: Ramdisk) -> Outcome:
-    host, results = ramdisk.host, []
-    for test in ramdisk.orders.get("tests") or []:
+    host, results = ramdisk.host, ramdisk.run.results
+    for test in list(ramdisk.orders.get("tests") or [])[len(results) :]:
         await host.world.clock.sleep(60.0 * float(test.get("minutes") or 0))
         result = burn_in.result(host, str(test.get("name")))
         results.append(result)

@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from provisioning.simulator import power
+from provisioning.simulator import boot, power
 from provisioning.simulator.fleet import Fleet
-from provisioning.simulator.host import Host, Installed, Override
+from provisioning.simulator.host import Host, Installed, Override, RamdiskRun, TestRun
 from provisioning.simulator.job import Job
 from provisioning.simulator.plan import BadInput
 
@@ -27,6 +27,8 @@ _HOST = (
     "bios",
     "board_firmware",
     "clock_offset_s",
+    "boot_target",
+    "boot_progress",
 )
 _BMC = ("clock_offset_s", "ntp", "led", "attributes", "accounts", "media", "next_entry", "next_job", "next_session")
 
@@ -50,7 +52,7 @@ def save(path: Path, fleet: Fleet, faults: Mapping[str, str]) -> None:
 def load(path: Path, fleet: Fleet, faults: Mapping[str, str]) -> bool:
     """Bring the fleet to where it was. False: there is no state, or it is of another seed or other faults.
 
-    Hosts whose system ran go on as if nothing had been; those in the middle of a boot start it anew.
+    Hosts whose system or ramdisk ran go on as if nothing had been; those in their firmware start it anew.
     Raises BadInput when the file cannot be read.
     """
     if not path.exists():
@@ -68,22 +70,25 @@ def load(path: Path, fleet: Fleet, faults: Mapping[str, str]) -> bool:
 
 
 def _host(host: Host) -> dict[str, Any]:
-    bmc = host.bmc
+    bmc, now_s, runs = host.bmc, host.world.clock.now_s(), host.test_runs.items()
     return {
         **{name: getattr(host, name) for name in _HOST},
         "last_reset_at": host.last_reset_at.isoformat() if host.last_reset_at else None,
         "override": dataclasses.asdict(host.override),
         "system": dataclasses.asdict(host.system) if host.system else None,
+        "ramdisk": dataclasses.asdict(host.ramdisk) if host.ramdisk else None,
+        "test_runs": {name: {**dataclasses.asdict(run), "started_s": run.started_s - now_s} for name, run in runs},
         "fault": host.fault.name if host.fault else None,
         "fired": host.fault.fired if host.fault else 0,
         "bmc": {name: getattr(bmc, name) for name in _BMC},
         "login": [bmc.user, bmc.password],
-        "jobs": [_job(job) for job in bmc.jobs.values() if job.state == "Scheduled"],
+        "jobs": [_job(job) for job in bmc.jobs.values() if job.state in ("Scheduled", "Running")],
     }
 
 
 def _job(job: Job) -> dict[str, Any]:
-    return {**dataclasses.asdict(job), "created_at": job.created_at.isoformat()}
+    """A job that runs waits again: the POST that it ran in begins anew."""
+    return {**dataclasses.asdict(job), "created_at": job.created_at.isoformat(), "state": "Scheduled"}
 
 
 def _restore(host: Host, saved: dict[str, Any]) -> None:
@@ -102,16 +107,24 @@ def _restore(host: Host, saved: dict[str, Any]) -> None:
     host.last_reset_at = datetime.fromisoformat(saved["last_reset_at"]) if saved["last_reset_at"] else None
     host.override = Override(**saved["override"])
     host.system = Installed(**saved["system"]) if saved["system"] else None
+    host.ramdisk = RamdiskRun(**saved["ramdisk"]) if saved["ramdisk"] else None
+    for name, run in saved["test_runs"].items():
+        host.test_runs[name] = TestRun(**{**run, "started_s": run["started_s"] + host.world.clock.now_s()})
     for job in saved["jobs"]:
         bmc.jobs[job["id"]] = Job(**{**job, "created_at": datetime.fromisoformat(job["created_at"])})
     _go_on(host)
 
 
 def _go_on(host: Host) -> None:
-    """Run again what ran: the installed system at once, anything else from its POST."""
+    """Run again what ran: system and ramdisk from where they were, anything before them from its POST."""
     if host.power not in ("On", "PoweringOn"):
         host.power, host.phase = "Off", "off"
-    elif host.phase == "os":
-        host.power, host.boot_progress, host.agent_is_up = "On", "OSRunning", True
+    elif host.phase in ("os", "os_mute"):
+        host.power, host.agent_is_up = "On", host.phase == "os"
+    elif host.ramdisk is not None:
+        host.power = "On"
+        host.task = host.world.spawn(boot.resume(host))
     else:
+        if host.override.enabled == "Disabled" and host.boot_target != "None":
+            host.override = Override("Once", host.boot_target)  # this boot used it up and begins anew
         power.switch_on(host)

@@ -1,5 +1,6 @@
 """Paths, links and collections of the tree, and which function answers where."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
@@ -66,18 +67,24 @@ def route(method: str, pattern: str) -> Callable[[F], F]:
     return register
 
 
-def find(path: str) -> tuple[dict[str, Function], list[str]]:
+@functools.lru_cache(maxsize=4096)
+def find(path: str) -> tuple[dict[str, Function], tuple[str, ...]]:
     """The methods at `path` and what stood at each "*"; no methods when nothing is there."""
-    node, caught = _TREE, []
-    for part in path.strip("/").split("/"):
-        child = node.parts.get(part)
-        if child is None:
-            child = node.parts.get("*")
-            if child is None:
-                return {}, []
-            caught.append(part)
-        node = child
-    return node.methods, caught
+    return _walk(_TREE, path.strip("/").split("/"))
+
+
+def _walk(node: Node, parts: list[str]) -> tuple[dict[str, Function], tuple[str, ...]]:
+    if not parts:
+        return node.methods, ()
+    exact, any_ = node.parts.get(parts[0]), node.parts.get("*")
+    if exact is not None:
+        methods, caught = _walk(exact, parts[1:])
+        if methods:
+            return methods, caught
+    if any_ is None:
+        return {}, ()
+    methods, caught = _walk(any_, parts[1:])
+    return methods, (parts[0], *caught)
 
 
 def link(path: str) -> Json:

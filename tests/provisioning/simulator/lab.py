@@ -46,7 +46,7 @@ def plans(count: int) -> list[HostPlan]:
             bmc_mac=f"02:00:00:00:01:{index:02x}",
             os_address=loopback(128, index),
             boot_mac=f"02:00:00:00:02:{index:02x}",
-            node_guids=tuple(f"0x{index:08x}{rail:08x}" for rail in range(8)),
+            node_guids=tuple(f"0x{index + 1:08x}{rail:08x}" for rail in range(8)),
         )
         for index in range(count)
     ]

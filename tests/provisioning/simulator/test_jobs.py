@@ -134,3 +134,58 @@ async def test_a_package_is_pushed_or_refused_by_its_name() -> None:
         assert await push("BIOS_XE9680_2.4.0.EXE") == 202
         assert await push("cat.jpg") == 400
         await eventually(lambda: [line for line in lab.journal("job") if line["state"] == "Scheduled"])
+
+
+async def test_the_queue_is_cleared_gently_or_by_force() -> None:
+    async with running(hosts=1, scale=600) as lab:
+        bmc = await lab.logged_in()
+        clear = f"{MANAGER}/Oem/Dell/DellJobService/Actions/DellJobService.DeleteJobQueue"
+        for name in ("JID_CLEARALL", "one", "JID_CLEARALL_FORCE"):
+            assert (await bmc.call("POST", f"{SYSTEM}/Bios/Actions/Bios.ResetBios", {}))[0] == 200
+            (job,) = lab.host.bmc.jobs
+            asked = job if name == "one" else name
+            assert (await bmc.call("POST", clear, {"JobID": asked}))[0] == 200
+            assert not lab.host.bmc.jobs
+        assert (await bmc.call("GET", JOBS))[0] == 503, "force restarts the lifecycle controller"
+        await eventually(lab.host.bmc.is_ready)
+        assert (await bmc.call("POST", clear, {"JobID": "JID_1"}))[0] == 404
+        assert (await bmc.call("POST", clear, {}))[0] == 400
+        assert (await bmc.call("DELETE", f"{JOBS}/JID_1"))[0] == 404
+
+
+async def test_a_running_job_cannot_be_deleted_and_a_failed_download_says_so() -> None:
+    async with running(hosts=1, scale=300) as lab:
+        bmc = await lab.logged_in()
+        lab.boot.refuse["HGX_1.2.3.EXE"] = 404
+        task = await update(lab, bmc, "HGX_1.2.3.EXE")
+        await eventually(lambda: [line for line in lab.journal("job") if line["state"] == "Failed"])
+        shown = (await bmc.call("GET", task))[1]
+        assert (shown["TaskState"], shown["TaskStatus"]) == ("Completed", "Critical")
+        task = await update(lab, bmc, "HGX_1.2.4.EXE")
+        await eventually(lambda: [line for line in lab.journal("job") if line["state"] == "Running"])
+        assert (await bmc.call("DELETE", f"{JOBS}/{task.rpartition('/')[2]}"))[0] == 400
+
+
+async def test_adapters_run_new_firmware_after_a_power_cycle() -> None:
+    async with running(hosts=1, scale=6000) as lab:
+        bmc = await lab.logged_in()
+        await update(lab, bmc, "ConnectX-7_28.41.1000.EXE")
+        await eventually(lambda: [line for line in lab.journal("job") if line["state"] == "Scheduled"])
+        assert await bmc.reset("On", 1) == 204
+        await eventually(lambda: [line for line in lab.journal("job") if line["state"] == "Completed"])
+        assert (await versions(bmc))["InfiniBand.Slot.31-1"] == reference.HCA_VERSION
+        await eventually(lambda: lab.host.phase == "no_boot_device")
+        assert await bmc.reset("PowerCycle", 2) == 204
+        await eventually(lambda: lab.journal("activated"))
+        assert (await versions(bmc))["InfiniBand.Slot.31-1"] == "28.41.1000"
+
+
+async def test_a_power_cut_during_the_background_copy_is_a_violation() -> None:
+    async with running(hosts=1, scale=300) as lab:
+        bmc = await lab.logged_in()
+        lab.host.copies_until_s = lab.fleet.world.clock.now_s() + 1e6
+        shown = await bmc.get("/redfish/v1/Chassis/HGX_ERoT_BMC_0")
+        assert shown["Oem"]["Nvidia"]["BackgroundCopyStatus"] == "InProgress"
+        assert await bmc.reset("On", 1) == 204
+        await eventually(lambda: lab.journal("violation"))
+        assert lab.journal("violation")[0]["rule"] == "power_during_copy"

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.provisioning.simulator.lab import SYSTEM, eventually, running
+from tests.provisioning.simulator.lab import CHASSIS, SYSTEM, eventually, running
 
 pytestmark = pytest.mark.workers
 
@@ -59,7 +59,7 @@ async def test_one_intent_for_two_resets_is_a_violation() -> None:
 
 
 async def test_two_resets_asked_for_at_once_are_applied_once() -> None:
-    async with running(hosts=1) as lab:
+    async with running(hosts=1, scale=10) as lab:
         bmc = await lab.logged_in()
         assert await asyncio.gather(bmc.reset("On", 1), bmc.reset("On", 2)) == [204, 204]
         await eventually(lambda: lab.journal("reset_moot"))
@@ -81,3 +81,29 @@ async def test_a_shutdown_needs_a_running_system() -> None:
         assert len(lab.boot.phone_homes) == 1, "the token of the first boot is used up"
         assert await bmc.reset("GracefulShutdown", 4) == 204
         await eventually(lambda: lab.host.power == "Off")
+
+
+async def test_the_power_button_and_the_chassis_move_power_too() -> None:
+    async with running(hosts=1) as lab:
+        bmc = await lab.logged_in()
+        assert await bmc.reset("PushPowerButton", 1) == 204
+        await eventually(lambda: lab.host.power == "On")
+        chassis = f"{CHASSIS}/Actions/Chassis.Reset"
+        assert (await bmc.call("POST", chassis, {"ResetType": "On"}))[0] == 409
+        assert (await bmc.call("POST", chassis, {"ResetType": "Nmi"}))[0] == 400
+        assert await bmc.reset("Nmi", 2) == 204
+        await eventually(lambda: any("NMI" in line for line in lab.host.console))
+        assert (await bmc.call("POST", chassis, {"ResetType": "ForceOff"}))[0] == 204
+        await eventually(lambda: lab.host.power == "Off")
+
+
+async def test_bios_setup_and_an_empty_drive_are_boot_targets_as_well() -> None:
+    async with running(hosts=1) as lab:
+        bmc = await lab.logged_in()
+        assert await bmc.boot_once("BiosSetup") == 204
+        assert await bmc.reset("On", 1) == 204
+        await eventually(lambda: lab.host.boot_progress == "SetupEntered")
+        assert await bmc.boot_once("Cd") == 204
+        assert await bmc.reset("ForceRestart", 2) == 204
+        await eventually(lambda: lab.host.phase == "no_boot_device")
+        assert [line["device"] for line in lab.journal("boot_device")][-2:] == ["Cd", "Hdd"]

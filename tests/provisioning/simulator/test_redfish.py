@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from provisioning.simulator import reference
-from tests.provisioning.simulator.lab import CHASSIS, MANAGER, SYSTEM, Lab, Redfish, eventually, running
+from tests.provisioning.simulator.lab import CHASSIS, MANAGER, SYSTEM, Lab, eventually, running
 
 pytestmark = pytest.mark.workers
 SESSIONS = "/redfish/v1/SessionService/Sessions"
@@ -150,7 +150,7 @@ async def test_a_healthy_host_is_the_reference_machine() -> None:
         adapters = (await bmc.get(f"{CHASSIS}/NetworkAdapters{EXPAND}"))["Members"]
         assert len(adapters) == 9
         functions = await bmc.get(f"{CHASSIS}/NetworkAdapters/InfiniBand.Slot.33/NetworkDeviceFunctions{EXPAND}")
-        assert functions["Members"][0]["InfiniBand"]["NodeGUID"] == "00:00:00:00:00:00:00:02"
+        assert functions["Members"][0]["InfiniBand"]["NodeGUID"] == "00:00:00:01:00:00:00:02"
         devices = (await bmc.get(f"{CHASSIS}/PCIeDevices{EXPAND}"))["Members"]
         lanes = {"LanesInUse": 16, "MaxLanes": 16, "MaxPCIeType": "Gen5", "PCIeType": "Gen5"}
         assert len(devices) == 16 and all(row["PCIeInterface"] == lanes for row in devices)
@@ -181,13 +181,13 @@ async def test_the_clock_can_be_set_three_ways() -> None:
         bmc = await lab.logged_in()
         at = datetime(2031, 5, 1, 12, 0, tzinfo=UTC)
         assert (await bmc.call("PATCH", MANAGER, {"DateTime": at.isoformat()}))[0] == 200
-        assert (await bmc.get(MANAGER))["DateTime"].startswith("2031-05-01T12:00")
+        assert (await bmc.get(MANAGER))["DateTime"].startswith("2031-05-01T12:0")
         action = f"{MANAGER}/Oem/Dell/DellTimeService/Actions/DellTimeService.ManageTime"
         assert (await bmc.call("POST", action, {"GetRequest": False, "TimeData": "2032-05-01T12:00:00+00:00"}))[
             0
         ] == 200
         read = (await bmc.call("POST", action, {"GetRequest": True}))[1]
-        assert read["TimeData"].startswith("2032-05-01T12:00")
+        assert read["TimeData"].startswith("2032-05-01T12:0")
         ntp = {"Attributes": {"NTPConfigGroup.1.NTPEnable": "Enabled"}}
         path = f"{MANAGER}/Oem/Dell/DellAttributes/iDRAC.Embedded.1"
         assert (await bmc.call("PATCH", path, ntp))[0] == 200
@@ -225,38 +225,91 @@ async def test_console_and_readiness_are_dells_actions() -> None:
         assert (ready["LCStatus"], ready["ServerStatus"]) == ("Ready", "PoweredOff")
 
 
-async def test_virtual_media_accounts_and_small_resources() -> None:
+async def test_virtual_media() -> None:
     async with running(hosts=1) as lab:
         bmc = await lab.logged_in()
         medium = f"{SYSTEM}/VirtualMedia/1"
-        insert = f"{medium}/Actions/VirtualMedia.InsertMedia"
+        insert, eject = (f"{medium}/Actions/VirtualMedia.{verb}" for verb in ("InsertMedia", "EjectMedia"))
+        assert (await bmc.call("POST", insert, {}))[0] == 400
         assert (await bmc.call("POST", insert, {"Image": "http://127.0.0.1/x.iso"}))[0] == 204
         assert (await bmc.get(medium))["Inserted"]
         assert (await bmc.call("POST", insert, {"Image": "http://127.0.0.1/x.iso"}))[0] == 409
-        assert (await bmc.call("POST", f"{medium}/Actions/VirtualMedia.EjectMedia", {}))[0] == 204
-        account = "/redfish/v1/AccountService/Accounts/2"
-        assert (await bmc.call("PATCH", account, {"Password": "new"}))[0] == 200
+        assert [(await bmc.call("POST", eject, {}))[0] for _ in range(2)] == [204, 409]
+
+
+async def test_accounts_are_slots_and_the_password_changes() -> None:
+    async with running(hosts=1) as lab:
+        bmc = await lab.logged_in()
+        accounts = "/redfish/v1/AccountService/Accounts"
+        assert (await bmc.call("PATCH", f"{accounts}/3", {"UserName": "second", "Enabled": True}))[0] == 200
+        assert (await bmc.get(f"{accounts}/3"))["UserName"] == "second"
+        assert (await bmc.call("GET", f"{accounts}/17"))[0] == 404
+        assert (await bmc.call("PATCH", f"{accounts}/2", {"Password": "new"}))[0] == 200
         other = lab.redfish()
         assert await other.login() == 401 and await other.login("new") == 201
-        for path in await _every_link(bmc):
-            assert (await bmc.call("GET", path))[0] == 200, path
+        await bmc.get(SYSTEM)  # the old session lives on
 
 
-async def _every_link(bmc: Redfish) -> set[str]:
-    """All links of the tree, two levels deep; each must lead somewhere."""
-    found: set[str] = set()
+async def test_attributes_are_set_at_once_and_unknown_ones_are_refused() -> None:
+    async with running(hosts=1) as lab:
+        bmc = await lab.logged_in()
+        path = f"{MANAGER}/Oem/Dell/DellAttributes/System.Embedded.1"
+        name = {"ServerTopology.1.RackName": "A01"}
+        assert (await bmc.call("PATCH", path, {"Attributes": name}))[0] == 200
+        assert (await bmc.get(path))["Attributes"]["ServerTopology.1.RackName"] == "A01"
+        for wrong in ({}, {"Attributes": {"No.1.Such": "x"}}, {"Attributes": {"ServerTopology.1.RackName": []}}):
+            assert (await bmc.call("PATCH", path, wrong))[0] == 400
+        servers = {"NTP": {"ProtocolEnabled": False, "NTPServers": ["127.0.0.1"]}}
+        assert (await bmc.call("PATCH", f"{MANAGER}/NetworkProtocol", servers))[0] == 200
+        assert (await bmc.get(f"{MANAGER}/NetworkProtocol"))["NTP"]["NTPServers"] == ["127.0.0.1", ""]
 
-    def walk(value: object) -> None:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                if key == "@odata.id" and isinstance(inner, str):
-                    found.add(inner)
-                walk(inner)
-        if isinstance(value, list):
-            for inner in value:
-                walk(inner)
 
-    walk(await bmc.get("/redfish/v1/"))
-    for path in sorted(found):
-        walk(await bmc.get(path))
+async def test_logs_can_be_cleared_and_their_ids_only_rise() -> None:
+    async with running(hosts=1) as lab:
+        bmc = await lab.logged_in()
+        log = f"{MANAGER}/LogServices/Sel"
+        before = (await bmc.get(f"{log}/Entries"))["Members"][0]
+        assert (await bmc.call("POST", f"{log}/Actions/LogService.ClearLog", {}))[0] == 200
+        (after,) = (await bmc.get(f"{log}/Entries"))["Members"]
+        assert int(after["Id"]) > int(before["Id"]) and await bmc.get(f"{log}/Entries/{after['Id']}") == after
+
+
+async def test_every_link_of_the_tree_leads_somewhere() -> None:
+    async with running(hosts=1) as lab:
+        bmc = await lab.logged_in()
+        assert await bmc.http_uri("http://127.0.0.1/x") == 202
+        seen: set[str] = set()
+        waiting = ["/redfish", "/redfish/v1/", "/redfish/v1/odata"]
+        while waiting:
+            path = waiting.pop()
+            answer = (await bmc.call("GET", path))[:2]
+            assert answer[0] in (200, 202), path
+            assert answer[1].get("@odata.id", path).rstrip("/") == path.rstrip("/")
+            fresh = links(answer[1]) - seen
+            seen |= fresh
+            waiting += fresh
+        assert len(seen) > 200
+
+
+def links(value: object) -> set[str]:
+    """All that a resource points to."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    found = {path for one in inner for path in links(one)}
+    if isinstance(value, dict) and isinstance(value.get("@odata.id"), str):
+        found.add(value["@odata.id"])
     return found
+
+
+async def test_expanding_one_resource_follows_its_links_once() -> None:
+    async with running(hosts=1) as lab:
+        bmc = await lab.logged_in()
+        chassis = await bmc.get(f"{CHASSIS}{EXPAND}")
+        assert len(chassis["NetworkAdapters"]["Members"]) == 9 and "PowerSupplies" in chassis["PowerSubsystem"]
+        assert set(chassis["Links"]["ManagedBy"][0]) == {"@odata.id"}
+
+
+async def test_answers_may_take_their_time() -> None:
+    async with running(hosts=1, latency_ms=50) as lab:
+        begun = asyncio.get_running_loop().time()
+        await lab.redfish().get("/redfish/v1/")
+        assert asyncio.get_running_loop().time() - begun >= 0.05

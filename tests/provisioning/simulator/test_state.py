@@ -48,3 +48,27 @@ async def test_other_faults_or_another_seed_start_anew(tmp_path: Path) -> None:
         assert state.load(file, lab.fleet, {})
     async with running(hosts=1, seed=2) as lab:
         assert not state.load(file, lab.fleet, {})
+
+
+async def test_a_ramdisk_goes_on_with_its_session_and_an_unclaimed_boot_begins_anew(tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    tests = [{"name": "gpu_stress", "minutes": 2}, {"name": "disk", "minutes": 600}]
+    async with running(hosts=2) as lab:
+        lab.boot.orders = {"mode": "burn-in", "operation": 1, "step": 1, "tests": tests}
+        await lab.boot_by_http(await lab.logged_in())
+        await eventually(lambda: "test" in lab.boot.stages())
+        lab.fleet.hosts["host-002"].break_by("boot_loop")
+        await lab.boot_by_http(await lab.logged_in("host-002"))
+        await eventually(lambda: lab.fleet.hosts["host-002"].phase == "network_boot")
+        boot_id, port = lab.host.boot_id, lab.boot.url
+        state.save(file, lab.fleet, {})
+    text = file.read_text()
+    async with running(hosts=2) as lab:
+        lab.boot.orders = {"mode": "burn-in", "operation": 1, "step": 1, "tests": tests[:1]}
+        file.write_text(text.replace(port, lab.boot.url).replace('"minutes": 600', '"minutes": 1'))
+        assert state.load(file, lab.fleet, {})
+        assert lab.fleet.hosts["host-002"].mend() == "boot_loop"
+        await eventually(lambda: len(lab.boot.claims) == 1 and lab.boot.stages().count("tested") == 2)
+        assert lab.boot.claims[0]["serial"] == lab.fleet.hosts["host-002"].tag
+        finished = [event["data"]["name"] for event in lab.boot.events if event["stage"] == "test"]
+        assert sorted(finished) == ["disk", "gpu_stress"] and lab.host.boot_id == boot_id
