@@ -69,8 +69,8 @@ class Login:
         return self._ticket.session if self._ticket else None
 
     def take_over(self, session: Session) -> None:
-        """Use a session that another process opened, unless there is one already or it is the one just lost."""
-        if self._ticket is None and session != self._dead:
+        """Use the session that is on record: another process may have opened it since. Not the one just lost."""
+        if session not in (self._dead, self.session):
             self._ticket = token_ticket(session)
 
     async def ticket(self) -> Ticket:

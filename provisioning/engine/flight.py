@@ -6,7 +6,9 @@ import random
 import signal
 import traceback
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
@@ -20,7 +22,7 @@ from provisioning.operations import pace
 from provisioning.operations.context import Context, HostSnapshot, Refused, SentIntent, WindowSnapshot
 from provisioning.operations.evidence import last_look
 from provisioning.operations.kinds import Kind, Step
-from provisioning.operations.outcomes import Done, Fail, Lost, Outcome, Retry, Wait, from_error
+from provisioning.operations.outcomes import Done, Fail, Lost, OpenFinding, Outcome, Retry, Wait, from_error
 from provisioning.operations.registry import KINDS
 
 if TYPE_CHECKING:
@@ -95,6 +97,10 @@ class Flight:
     async def _outcome(self, context: Context) -> Outcome:
         if self.row["cancel_by_id"] and not (self.step.no_power and self.sent):
             return Fail(self.row["cancel_reason"] or "cancelled", "cancelled")
+        if settings.TIME_SCALE != 1 and not _is_loopback(self.target.base_url):
+            return Fail(
+                f"time runs {settings.TIME_SCALE:g} times as fast here: only loopback BMCs are touched", "time_scale"
+            )
         blocked: datetime | None = self.row["blocked_until"]
         if blocked and blocked > context.now:
             real_s = (blocked - context.now).total_seconds()
@@ -108,6 +114,9 @@ class Flight:
             outcome = Fail(
                 f"{outcome.why} (attempt {self.attempt} of {self.step.attempts})", outcome.cause or self.step.cause
             )
+        if isinstance(outcome, Fail) and outcome.cause == "bmc_credentials":
+            finding = OpenFinding("security", "bmc_credentials", "critical", outcome.why)
+            outcome = Fail(outcome.why, outcome.cause, (*outcome.effects, finding))
         if isinstance(outcome, Fail) and outcome.cause not in NO_LOOK and self.kind.fails_to:
             seen = await last_look(context)
             outcome = Fail(outcome.why, outcome.cause, (*outcome.effects, *seen), outcome.traceback)
@@ -249,6 +258,14 @@ def _back_off(outcome: Retry, attempt: int) -> float:
     """Real seconds: exponential with jitter, or what the BMC asked for."""
     field_s = outcome.after_s if outcome.after_s is not None else min(BACK_OFF_S * 2 ** (attempt - 1), BACK_OFF_MAX_S)
     return pace.seconds(field_s) * random.uniform(0.8, 1.3)
+
+
+def _is_loopback(base_url: str) -> bool:
+    host = urlsplit(base_url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _kill(flight: Flight, point: str) -> None:
