@@ -115,6 +115,7 @@ class Bmc:
         return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + self.clock_offset_s))
 
     def set_clock(self, at: datetime) -> None:
+        """Set the clock; what was off before does not matter."""
         self.clock_offset_s = (at - datetime.now(UTC)).total_seconds()
 
     def follow_ntp(self) -> None:
@@ -190,6 +191,7 @@ class Bmc:
             self.logout(token, "session_expired")
 
     def logout(self, token: str, event: str = "session_close") -> None:
+        """End the session of this token; `event` says why."""
         session = self.sessions.pop(token)
         self.world.journal.write(event, self.plan.name, session=session.id, open=len(self.sessions))
 

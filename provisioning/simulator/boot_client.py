@@ -22,6 +22,7 @@ class Answer(NamedTuple):
 
     @property
     def ok(self) -> bool:
+        """Whether the call did what it should."""
         return 200 <= self.status < 300
 
     @property
@@ -79,6 +80,7 @@ class BootClient:
             return Answer(UNREACHABLE)
 
     async def close(self) -> None:
+        """Close the connections."""
         await self._session.close()
 
 

@@ -19,6 +19,7 @@ class Timer:
         self.args = args
 
     def cancel(self) -> None:
+        """Never call; a timer that was called is left alone."""
         self.call = None
 
 

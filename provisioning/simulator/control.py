@@ -46,10 +46,12 @@ class Control:
         return int(self._runner.addresses[0][1])
 
     async def close(self) -> None:
+        """Stop listening."""
         if self._runner is not None:
             await self._runner.cleanup()
 
     async def stats(self, request: web.Request) -> web.Response:
+        """Counters since the start, or since the last reset of the figures."""
         hosts = self.fleet.hosts.values()
         for host in hosts:
             host.bmc.expire()
@@ -72,9 +74,11 @@ class Control:
         )
 
     async def truth(self, request: web.Request) -> web.Response:
+        """The fault of each host and where it must end."""
         return web.json_response({name: host.truth() for name, host in self.fleet.hosts.items()})
 
     async def host(self, request: web.Request) -> web.Response:
+        """Where one host really is."""
         host = self._named(request.match_info["name"])
         return web.json_response(describe(host))
 
@@ -104,12 +108,14 @@ class Control:
         return web.json_response(host.truth())
 
     async def reset_stats(self, request: web.Request) -> web.Response:
+        """Count requests, resets and CPU from here on."""
         self._since = {name: host.bmc.requests for name, host in self.fleet.hosts.items()}
         self._resets_since = {name: host.resets for name, host in self.fleet.hosts.items()}
         self._cpu_since = time.process_time()
         return web.json_response({"reset": True})
 
     async def shutdown(self, request: web.Request) -> web.Response:
+        """End the simulator, as SIGTERM does."""
         asyncio.get_running_loop().call_later(0.1, self.stop.set)
         return web.json_response({"stopping": True})
 

@@ -125,6 +125,7 @@ class Host:
 
     @property
     def name(self) -> str:
+        """The plan's name."""
         return self.plan.name
 
     @property
@@ -145,6 +146,7 @@ class Host:
 
     @property
     def boot_mac(self) -> str:
+        """MAC address of the port that boots."""
         return mac(*self._identity, "eth0") if self.has("wrong_serial") else self.plan.boot_mac
 
     @property
@@ -156,6 +158,7 @@ class Host:
 
     @property
     def bmc_mac(self) -> str:
+        """MAC address of the BMC."""
         return mac(*self._identity, "bmc") if self.has("wrong_serial") else self.plan.bmc_mac
 
     def serial(self, *part: object) -> str:
@@ -170,11 +173,13 @@ class Host:
 
     @property
     def bios_version(self) -> str:
+        """The BIOS that runs."""
         return self.firmware("BIOS.Setup.1-1", reference.BIOS_VERSION)
 
     # Faults
 
     def has(self, fault: str) -> bool:
+        """Whether the host carries this fault."""
         return self.fault is not None and self.fault.name == fault
 
     def fire(self, fault: str, *, once: bool = False, **facts: Any) -> bool:
@@ -255,6 +260,7 @@ class Host:
         return at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
     def truth(self) -> dict[str, Any]:
+        """What the control API says about the fault."""
         return self.fault.truth() if self.fault is not None else faults.healthy()
 
 

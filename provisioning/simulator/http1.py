@@ -52,6 +52,7 @@ class Parser:
         self._body: list[bytes] = []
 
     def feed(self, data: bytes) -> None:
+        """Take bytes as they come."""
         self._data = self._data + data if self._data else data
 
     def next(self) -> Request | None:
@@ -132,19 +133,23 @@ class Connection(asyncio.BufferedProtocol):
         self.last_used = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is accepted."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self.last_used = asyncio.get_running_loop().time()
         self._open.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, whoever ended it."""
         self._open.discard(self)
         self._transport = None
 
     def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the transport puts what it reads."""
         return _RX_VIEW
 
     def buffer_updated(self, nbytes: int) -> None:
+        """Use up what was read."""
         self.received(bytes(_RX_VIEW[:nbytes]))
 
     def received(self, data: bytes) -> None:
@@ -184,6 +189,7 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.write(data)
 
     def close(self) -> None:
+        """Close when everything is sent."""
         if self._transport is not None:
             self._transport.close()
 
@@ -207,6 +213,7 @@ class TlsConnection(Connection):
         self._is_up = False
 
     def buffer_updated(self, nbytes: int) -> None:
+        """Use up what was read."""
         self._incoming.write(_RX_VIEW[:nbytes])
         try:
             if not self._is_up:
@@ -228,6 +235,7 @@ class TlsConnection(Connection):
         self._flush()
 
     def send(self, data: bytes) -> None:
+        """Plain bytes to the client."""
         self._tls.write(data)
         self._flush()
 

@@ -40,4 +40,5 @@ class Job:
 
     @property
     def is_open(self) -> bool:
+        """Whether something may still happen to it."""
         return self.state not in DONE

@@ -80,6 +80,7 @@ class RedfishError(Exception):
 
     @property
     def status(self) -> int:
+        """Status of the answer."""
         return MESSAGES[self.message].status
 
     def body(self) -> bytes:

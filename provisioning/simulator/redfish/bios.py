@@ -25,6 +25,7 @@ def attributes(call: Call) -> Json:
 
 @route("GET", BIOS)
 def show(call: Call) -> Answer:
+    """Settings as they hold now."""
     return {
         **resource(
             BIOS,
@@ -44,6 +45,7 @@ def show(call: Call) -> Answer:
 
 @route("GET", f"{BIOS}/Settings")
 def pending(call: Call) -> Answer:
+    """Settings that wait for a reset."""
     waiting: Json = {}
     for job in jobs.open_jobs(call.host):
         waiting.update(job.settings)

@@ -14,6 +14,7 @@ from provisioning.simulator.redfish.odata import (
     Call,
     Collection,
     Json,
+    collection,
     link,
     one,
     resource,
@@ -28,18 +29,15 @@ AC_CYCLE = f"{CHASSIS}/Actions/Oem/DellOemChassis.ExtendedReset"
 _OK = {"Health": "OK", "HealthRollup": "OK", "State": "Enabled"}
 
 
-@route("GET", ALL)
+@collection(ALL)
 def all_chassis(call: Call) -> Collection:
+    """The server and the modules of its HGX board."""
     return Collection(ALL, "ChassisCollection", "Chassis Collection", [show(call), *_board(call)])
-
-
-@route("GET", f"{ALL}/*")
-def other(call: Call, name: str) -> Answer:
-    return one(Collection(ALL, "ChassisCollection", "Chassis Collection", _board(call)), name)
 
 
 @route("GET", CHASSIS)
 def show(call: Call) -> Json:
+    """The server."""
     host = call.host
     return resource(
         CHASSIS,
@@ -76,6 +74,7 @@ def show(call: Call) -> Json:
 
 @route("PATCH", CHASSIS)
 def change(call: Call) -> Answer:
+    """The LED."""
     for name in call.body:
         if name not in ("LocationIndicatorActive", "IndicatorLED"):
             raise RedfishError("PropertyUnknown", name, properties=(name,))
@@ -88,6 +87,7 @@ def change(call: Call) -> Answer:
 
 @route("POST", f"{CHASSIS}/Actions/Chassis.Reset")
 def reset(call: Call) -> Answer:
+    """Power through the chassis: the same actions as the system's."""
     kind = call.body.get("ResetType")
     if kind not in ("On", "ForceOff", "PowerCycle"):
         raise RedfishError("ActionParameterValueNotInList", kind, "ResetType", "Chassis.Reset")
@@ -118,16 +118,12 @@ def _drain(call: Call, final: str) -> None:
 # Network adapters
 
 
-@route("GET", ADAPTERS)
+@collection(ADAPTERS)
 def adapters(call: Call) -> Collection:
+    """Eight InfiniBand adapters and one for Ethernet."""
     members = [_hca(call, part) for part in parts.of(call.host, "hca")]
     members.append(_ethernet(call))
     return Collection(ADAPTERS, "NetworkAdapterCollection", "Network Adapter Collection", members)
-
-
-@route("GET", f"{ADAPTERS}/*")
-def adapter(call: Call, name: str) -> Json:
-    return one(adapters(call), name)
 
 
 def _hca(call: Call, part: Part) -> Json:
@@ -160,9 +156,10 @@ def _adapter(name: str, model: str, serial: str, controller: Json, state: Json) 
     )
 
 
-@route("GET", f"{ADAPTERS}/*/Ports")
+@collection(f"{ADAPTERS}/*/Ports")
 def ports(call: Call, name: str) -> Collection:
-    shown = adapter(call, name)
+    """Ports of an adapter, with their links."""
+    shown = one(adapters(call), name)
     is_hca = name in reference.HCAS
     speed = reference.HCA_GBPS if is_hca else reference.ETHERNET_GBPS
     path = f"{ADAPTERS}/{name}/Ports"
@@ -184,14 +181,10 @@ def ports(call: Call, name: str) -> Collection:
     return Collection(path, "PortCollection", "Port Collection", members)
 
 
-@route("GET", f"{ADAPTERS}/*/Ports/*")
-def port(call: Call, name: str, port_name: str) -> Answer:
-    return one(ports(call, name), port_name)
-
-
-@route("GET", f"{ADAPTERS}/*/NetworkDeviceFunctions")
+@collection(f"{ADAPTERS}/*/NetworkDeviceFunctions")
 def functions(call: Call, name: str) -> Collection:
-    adapter(call, name)
+    """GUIDs or MAC addresses of an adapter."""
+    one(adapters(call), name)
     path = f"{ADAPTERS}/{name}/NetworkDeviceFunctions"
     if name in reference.HCAS:
         guid = _guid(call.host.node_guids[reference.HCAS.index(name)])
@@ -220,11 +213,6 @@ def functions(call: Call, name: str) -> Collection:
     return Collection(path, "NetworkDeviceFunctionCollection", "Network Device Function Collection", members)
 
 
-@route("GET", f"{ADAPTERS}/*/NetworkDeviceFunctions/*")
-def function(call: Call, name: str, function_name: str) -> Answer:
-    return one(functions(call, name), function_name)
-
-
 def _guid(text: str) -> str:
     """A GUID as iDRAC writes one: pairs with colons."""
     digits = text.removeprefix("0x").zfill(16).upper()
@@ -234,16 +222,12 @@ def _guid(text: str) -> str:
 # PCIe devices
 
 
-@route("GET", DEVICES)
+@collection(DEVICES)
 def devices(call: Call) -> Collection:
+    """GPUs and InfiniBand adapters with their PCIe links."""
     found = [*parts.of(call.host, "gpu"), *parts.of(call.host, "hca")]
     members = [_device(part) for part in found if part.state == "Enabled"]
     return Collection(DEVICES, "PCIeDeviceCollection", "PCIeDevice Collection", members)
-
-
-@route("GET", f"{DEVICES}/*")
-def device(call: Call, name: str) -> Answer:
-    return one(devices(call), name)
 
 
 def _device(part: Part) -> Json:
@@ -279,14 +263,16 @@ def _lanes(part: Part) -> Json:
 
 @route("GET", f"{CHASSIS}/PowerSubsystem")
 def power_subsystem(call: Call) -> Answer:
+    """What the supplies can give."""
     path = f"{CHASSIS}/PowerSubsystem"
     return resource(
         path, "PowerSubsystem.v1_1_0", "Power Subsystem", CapacityWatts=19200, PowerSupplies=link(SUPPLIES), Status=_OK
     )
 
 
-@route("GET", SUPPLIES)
+@collection(SUPPLIES)
 def supplies(call: Call) -> Collection:
+    """Six power supplies."""
     members = [
         resource(
             f"{SUPPLIES}/{part.slot}",
@@ -303,11 +289,6 @@ def supplies(call: Call) -> Collection:
         for part in parts.of(call.host, "psu")
     ]
     return Collection(SUPPLIES, "PowerSupplyCollection", "PowerSupply Collection", members)
-
-
-@route("GET", f"{SUPPLIES}/*")
-def supply(call: Call, name: str) -> Answer:
-    return one(supplies(call), name)
 
 
 # The HGX board, in NVIDIA's names

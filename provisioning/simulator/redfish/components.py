@@ -3,22 +3,19 @@
 from provisioning.simulator import parts, reference
 from provisioning.simulator.messages import RedfishError
 from provisioning.simulator.parts import Part
-from provisioning.simulator.redfish.odata import SYSTEM, Answer, Call, Collection, Json, links, one, resource, route
+from provisioning.simulator.redfish.odata import SYSTEM, Call, Collection, Json, collection, links, resource
 
 
 def status(part: Part) -> Json:
+    """A part's state and health."""
     return {"Health": part.health, "HealthRollup": part.health, "State": part.state}
 
 
-@route("GET", f"{SYSTEM}/Processors")
+@collection(f"{SYSTEM}/Processors")
 def processors(call: Call) -> Collection:
+    """CPUs and GPUs."""
     members = [_cpu(part) for part in parts.of(call.host, "cpu")] + [_gpu(part) for part in parts.of(call.host, "gpu")]
     return Collection(f"{SYSTEM}/Processors", "ProcessorCollection", "Processors Collection", members)
-
-
-@route("GET", f"{SYSTEM}/Processors/*")
-def processor(call: Call, name: str) -> Answer:
-    return one(processors(call), name)
 
 
 def _cpu(part: Part) -> Json:
@@ -64,15 +61,11 @@ def _gpu(part: Part) -> Json:
 # DIMMs
 
 
-@route("GET", f"{SYSTEM}/Memory")
+@collection(f"{SYSTEM}/Memory")
 def memory(call: Call) -> Collection:
+    """DIMMs."""
     members = [_dimm(part) for part in parts.of(call.host, "dimm")]
     return Collection(f"{SYSTEM}/Memory", "MemoryCollection", "Memory Devices Collection", members)
-
-
-@route("GET", f"{SYSTEM}/Memory/*")
-def dimm(call: Call, name: str) -> Answer:
-    return one(memory(call), name)
 
 
 def _dimm(part: Part) -> Json:
@@ -102,15 +95,11 @@ _CONTROLLERS = {
 }
 
 
-@route("GET", f"{SYSTEM}/Storage")
+@collection(f"{SYSTEM}/Storage")
 def storage(call: Call) -> Collection:
+    """The controller of the boot drives and that of the data drives."""
     members = [_controller(call, name) for name in _CONTROLLERS]
     return Collection(f"{SYSTEM}/Storage", "StorageCollection", "Storage Collection", members)
-
-
-@route("GET", f"{SYSTEM}/Storage/*")
-def controller(call: Call, name: str) -> Answer:
-    return one(storage(call), name)
 
 
 def _controller(call: Call, name: str) -> Json:
@@ -118,27 +107,19 @@ def _controller(call: Call, name: str) -> Json:
         f"{SYSTEM}/Storage/{name}",
         "Storage.v1_15_1",
         _CONTROLLERS[name][1],
-        Drives=links(_drives(call, name).members),
+        Drives=links(drives(call, name).members),
         Status={"Health": "OK", "HealthRollup": "OK", "State": "Enabled"},
     )
 
 
-def _drives(call: Call, name: str) -> Collection:
+@collection(f"{SYSTEM}/Storage/*/Drives")
+def drives(call: Call, name: str) -> Collection:
+    """Drives of a controller."""
     path = f"{SYSTEM}/Storage/{name}/Drives"
     if name not in _CONTROLLERS:
         raise RedfishError("SYS403", path)
     members = [_drive(path, part) for part in parts.of(call.host, _CONTROLLERS[name][0])]
     return Collection(path, "DriveCollection", "Drives Collection", members)
-
-
-@route("GET", f"{SYSTEM}/Storage/*/Drives")
-def drives(call: Call, name: str) -> Answer:
-    return _drives(call, name)
-
-
-@route("GET", f"{SYSTEM}/Storage/*/Drives/*")
-def drive(call: Call, name: str, drive_name: str) -> Answer:
-    return one(_drives(call, name), drive_name)
 
 
 def _drive(path: str, part: Part) -> Json:
@@ -161,8 +142,9 @@ def _drive(path: str, part: Part) -> Json:
     )
 
 
-@route("GET", f"{SYSTEM}/EthernetInterfaces")
+@collection(f"{SYSTEM}/EthernetInterfaces")
 def interfaces(call: Call) -> Collection:
+    """Ports of the Ethernet adapter as the system sees them."""
     host = call.host
     members = [
         resource(
@@ -180,8 +162,3 @@ def interfaces(call: Call) -> Collection:
     ]
     path = f"{SYSTEM}/EthernetInterfaces"
     return Collection(path, "EthernetInterfaceCollection", "System Ethernet Interface Collection", members)
-
-
-@route("GET", f"{SYSTEM}/EthernetInterfaces/*")
-def interface(call: Call, name: str) -> Answer:
-    return one(interfaces(call), name)

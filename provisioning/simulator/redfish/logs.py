@@ -2,14 +2,25 @@
 
 from provisioning.simulator.bmc import Entry
 from provisioning.simulator.messages import REGISTRY, RedfishError, success
-from provisioning.simulator.redfish.odata import MANAGER, Answer, Call, Collection, Json, link, one, resource, route
+from provisioning.simulator.redfish.odata import (
+    MANAGER,
+    Answer,
+    Call,
+    Collection,
+    Json,
+    collection,
+    link,
+    resource,
+    route,
+)
 
 LOGS = f"{MANAGER}/LogServices"
 NAMES = {"Sel": "System Event Log", "Lclog": "Lifecycle Controller Log"}
 
 
-@route("GET", LOGS)
+@collection(LOGS)
 def services(call: Call) -> Collection:
+    """Both logs."""
     members = [
         resource(
             f"{LOGS}/{name}",
@@ -28,12 +39,7 @@ def services(call: Call) -> Collection:
     return Collection(LOGS, "LogServiceCollection", "Log Service Collection", members)
 
 
-@route("GET", f"{LOGS}/*")
-def service(call: Call, name: str) -> Answer:
-    return one(services(call), name)
-
-
-@route("GET", f"{LOGS}/*/Entries")
+@collection(f"{LOGS}/*/Entries")
 def entries(call: Call, name: str) -> Collection:
     """Pages hold whole entries, asked to expand or not, as iDRAC's do."""
     if name not in NAMES:
@@ -44,13 +50,9 @@ def entries(call: Call, name: str) -> Collection:
     return Collection(path, "LogEntryCollection", "Log Entry Collection", members, whole=True)
 
 
-@route("GET", f"{LOGS}/*/Entries/*")
-def entry(call: Call, name: str, number: str) -> Answer:
-    return one(entries(call, name), number)
-
-
 @route("POST", f"{LOGS}/*/Actions/LogService.ClearLog")
 def clear(call: Call, name: str) -> Answer:
+    """Empty a log; its ids go on."""
     entries(call, name)
     (call.host.bmc.sel if name == "Sel" else call.host.bmc.lclog).clear()
     call.host.bmc.log(name, "LOG006", "The log was cleared.")

@@ -15,6 +15,7 @@ from provisioning.simulator.redfish.odata import (
     Call,
     Collection,
     Json,
+    collection,
     link,
     one,
     resource,
@@ -57,13 +58,15 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-@route("GET", f"{ROOT}/Managers")
-def managers(call: Call) -> Answer:
+@collection(f"{ROOT}/Managers")
+def managers(call: Call) -> Collection:
+    """The one BMC."""
     return Collection(f"{ROOT}/Managers", "ManagerCollection", "Manager", [show(call)])
 
 
 @route("GET", MANAGER)
 def show(call: Call) -> Json:
+    """The BMC."""
     bmc = call.host.bmc
     reset = {"target": f"{MANAGER}/Actions/Manager.Reset", "ResetType@Redfish.AllowableValues": ["GracefulRestart"]}
     return resource(
@@ -136,8 +139,9 @@ def reset(call: Call) -> Answer:
     return Response(204)
 
 
-@route("GET", f"{MANAGER}/EthernetInterfaces")
+@collection(f"{MANAGER}/EthernetInterfaces")
 def interfaces(call: Call) -> Collection:
+    """The BMC's own Ethernet port."""
     plan = call.host.plan
     path = f"{MANAGER}/EthernetInterfaces"
     members = [
@@ -157,16 +161,12 @@ def interfaces(call: Call) -> Collection:
     return Collection(path, "EthernetInterfaceCollection", "Ethernet Network Interface Collection", members)
 
 
-@route("GET", f"{MANAGER}/EthernetInterfaces/*")
-def interface(call: Call, name: str) -> Answer:
-    return one(interfaces(call), name)
-
-
 # Network protocols and attributes: two ways to NTP
 
 
 @route("GET", f"{MANAGER}/NetworkProtocol")
 def protocols(call: Call) -> Answer:
+    """Services of the BMC, NTP among them."""
     values = _values(call, "iDRAC.Embedded.1")
     servers = [values["NTPConfigGroup.1.NTP1"], values["NTPConfigGroup.1.NTP2"]]
     return resource(
@@ -184,6 +184,7 @@ def protocols(call: Call) -> Answer:
 
 @route("PATCH", f"{MANAGER}/NetworkProtocol")
 def change_protocols(call: Call) -> Answer:
+    """NTP."""
     wanted = call.body.get("NTP") or {}
     values: Json = {}
     if "ProtocolEnabled" in wanted:
@@ -194,23 +195,17 @@ def change_protocols(call: Call) -> Answer:
     return success()
 
 
-@route("GET", ATTRIBUTES)
-def all_attributes(call: Call) -> Answer:
+@collection(ATTRIBUTES)
+def all_attributes(call: Call) -> Collection:
+    """Attributes of BMC, system and lifecycle controller."""
     members = [_attributes(call, name) for name in DEFAULTS]
     return Collection(ATTRIBUTES, "DellAttributesCollection", "Dell Attributes Collection", members)
-
-
-@route("GET", f"{ATTRIBUTES}/*")
-def attributes(call: Call, name: str) -> Answer:
-    if name not in DEFAULTS:
-        raise RedfishError("SYS403", f"{ATTRIBUTES}/{name}")
-    return _attributes(call, name)
 
 
 @route("PATCH", f"{ATTRIBUTES}/*")
 def change_attributes(call: Call, name: str) -> Answer:
     """These take effect at once."""
-    attributes(call, name)
+    one(all_attributes(call), name)
     wanted = call.body.get("Attributes")
     if not isinstance(wanted, dict) or not wanted:
         raise RedfishError("PropertyValueTypeError", wanted, "Attributes", properties=("Attributes",))
@@ -259,6 +254,7 @@ def readiness(call: Call) -> Answer:
 
 @route("GET", LC_SERVICE)
 def lifecycle_service(call: Call) -> Answer:
+    """What the lifecycle controller offers."""
     target = f"{LC_SERVICE}/Actions/DellLCService.GetRemoteServicesAPIStatus"
     actions = {"#DellLCService.GetRemoteServicesAPIStatus": {"target": target}}
     return resource(LC_SERVICE, "DellLCService.v1_6_0", "DellLCService", Actions=actions)
@@ -266,6 +262,7 @@ def lifecycle_service(call: Call) -> Answer:
 
 @route("GET", TIME_SERVICE)
 def time_service(call: Call) -> Answer:
+    """What can be done with the clock."""
     actions = {"#DellTimeService.ManageTime": {"target": f"{TIME_SERVICE}/Actions/DellTimeService.ManageTime"}}
     return resource(TIME_SERVICE, "DellTimeService.v1_1_0", "DellTimeService", Actions=actions)
 
@@ -283,8 +280,9 @@ def manage_time(call: Call) -> Answer:
     return success()
 
 
-@route("GET", f"{MANAGER}/SerialInterfaces")
+@collection(f"{MANAGER}/SerialInterfaces")
 def serial_interfaces(call: Call) -> Collection:
+    """The host's console."""
     target = f"{CONSOLE}/Actions/Oem/DellSerialInterface.SerialDataExport"
     members = [
         resource(
@@ -298,11 +296,6 @@ def serial_interfaces(call: Call) -> Collection:
     ]
     path = f"{MANAGER}/SerialInterfaces"
     return Collection(path, "SerialInterfaceCollection", "Serial Interface Collection", members)
-
-
-@route("GET", f"{MANAGER}/SerialInterfaces/*")
-def serial_interface(call: Call, name: str) -> Answer:
-    return one(serial_interfaces(call), name)
 
 
 @route("POST", f"{CONSOLE}/Actions/Oem/DellSerialInterface.SerialDataExport")

@@ -39,6 +39,7 @@ class Collection(NamedTuple):
 Answer = Json | Collection | Response
 Function = Callable[..., Answer]
 F = TypeVar("F", bound=Function)
+C = TypeVar("C", bound=Callable[..., Collection])
 
 
 class Node:
@@ -67,6 +68,20 @@ def route(method: str, pattern: str) -> Callable[[F], F]:
     return register
 
 
+def collection(pattern: str) -> Callable[[C], C]:
+    """Register a function that returns a Collection, for the collection's path and for those of its members."""
+
+    def register(function: C) -> C:
+        def member(call: Call, *caught: str) -> Answer:
+            return one(function(call, *caught[:-1]), caught[-1])
+
+        route("GET", pattern)(function)
+        route("GET", f"{pattern}/*")(member)
+        return function
+
+    return register
+
+
 @functools.lru_cache(maxsize=4096)
 def find(path: str) -> tuple[dict[str, Function], tuple[str, ...]]:
     """The methods at `path` and what stood at each "*"; no methods when nothing is there."""
@@ -88,10 +103,12 @@ def _walk(node: Node, parts: list[str]) -> tuple[dict[str, Function], tuple[str,
 
 
 def link(path: str) -> Json:
+    """A link to a resource."""
     return {"@odata.id": path}
 
 
 def links(members: list[Json]) -> list[Json]:
+    """Links to resources."""
     return [{"@odata.id": member["@odata.id"]} for member in members]
 
 

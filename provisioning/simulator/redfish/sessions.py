@@ -11,6 +11,7 @@ from provisioning.simulator.redfish.odata import (
     Call,
     Collection,
     Json,
+    collection,
     link,
     one,
     resource,
@@ -25,11 +26,13 @@ ADMIN_SLOT = "2"
 
 @route("GET", "/redfish")
 def versions(call: Call) -> Answer:
+    """Where the tree begins."""
     return {"v1": f"{ROOT}/"}
 
 
 @route("GET", f"{ROOT}/odata")
 def service_document(call: Call) -> Answer:
+    """OData's list of what there is."""
     names = ("Systems", "Managers", "Chassis", "SessionService", "UpdateService", "TaskService", "AccountService")
     value = [{"name": name, "kind": "Singleton", "url": f"{ROOT}/{name}"} for name in names]
     return {"@odata.context": f"{ROOT}/$metadata", "value": value}
@@ -69,6 +72,7 @@ def root(call: Call) -> Answer:
 
 @route("GET", f"{ROOT}/SessionService")
 def session_service(call: Call) -> Answer:
+    """How long sessions live, and where they are."""
     path = f"{ROOT}/SessionService"
     return resource(
         path,
@@ -81,7 +85,9 @@ def session_service(call: Call) -> Answer:
     )
 
 
-def _sessions(call: Call) -> Collection:
+@collection(SESSIONS)
+def sessions(call: Call) -> Collection:
+    """Logins that are open now."""
     call.host.bmc.expire()
     members = [
         resource(
@@ -98,13 +104,9 @@ def _sessions(call: Call) -> Collection:
     return Collection(SESSIONS, "SessionCollection", "Session Collection", members)
 
 
-@route("GET", SESSIONS)
-def list_sessions(call: Call) -> Answer:
-    return _sessions(call)
-
-
 @route("POST", SESSIONS)
 def login(call: Call) -> Answer:
+    """Open a session; its token is in a header."""
     try:
         token, session = call.host.bmc.login(call.body.get("UserName"), call.body.get("Password"))
     except LoginRefused as error:
@@ -113,17 +115,13 @@ def login(call: Call) -> Answer:
     except SessionsFull as error:
         raise RedfishError("RAC0218") from error
     location = f"{SESSIONS}/{session.id}"
-    shown = one(_sessions(call), str(session.id))
+    shown = one(sessions(call), str(session.id))
     return Response(201, json.dumps(shown).encode(), (f"X-Auth-Token: {token}", f"Location: {location}"))
-
-
-@route("GET", f"{SESSIONS}/*")
-def show_session(call: Call, name: str) -> Answer:
-    return one(_sessions(call), name)
 
 
 @route("DELETE", f"{SESSIONS}/*")
 def logout(call: Call, name: str) -> Answer:
+    """Close a session."""
     bmc = call.host.bmc
     token = next((token for token, session in bmc.sessions.items() if str(session.id) == name), None)
     if token is None:
@@ -134,6 +132,7 @@ def logout(call: Call, name: str) -> Answer:
 
 @route("GET", f"{ROOT}/AccountService")
 def account_service(call: Call) -> Answer:
+    """Where the accounts are."""
     return resource(
         f"{ROOT}/AccountService",
         "AccountService.v1_13_0",
@@ -161,23 +160,17 @@ def _account(call: Call, slot: str) -> Json:
     )
 
 
-@route("GET", ACCOUNTS)
-def accounts(call: Call) -> Answer:
+@collection(ACCOUNTS)
+def accounts(call: Call) -> Collection:
     """16 fixed slots; slot 2 is the administrator [q:account-slots-not-post]."""
     members = [_account(call, str(slot)) for slot in range(1, SLOTS + 1)]
     return Collection(ACCOUNTS, "ManagerAccountCollection", "Accounts Collection", members)
 
 
-@route("GET", f"{ACCOUNTS}/*")
-def account(call: Call, slot: str) -> Answer:
-    if not slot.isdigit() or not 1 <= int(slot) <= SLOTS:
-        raise RedfishError("SYS403", f"{ACCOUNTS}/{slot}")
-    return _account(call, slot)
-
-
 @route("PATCH", f"{ACCOUNTS}/*")
 def change_account(call: Call, slot: str) -> Answer:
-    account(call, slot)
+    """User name and password take effect at once; open sessions live on."""
+    one(accounts(call), slot)
     bmc, body = call.host.bmc, call.body
     if slot == ADMIN_SLOT:
         bmc.set_login(str(body.get("UserName", bmc.user)), str(body.get("Password", bmc.password)))

@@ -18,8 +18,8 @@ from provisioning.simulator.redfish.odata import (
     Call,
     Collection,
     Json,
+    collection,
     link,
-    one,
     resource,
     route,
 )
@@ -44,6 +44,7 @@ _TASK_STATES = {
 
 @route("GET", UPDATE)
 def service(call: Call) -> Answer:
+    """Ways to update."""
     target = f"{UPDATE}/Actions/UpdateService.SimpleUpdate"
     return resource(
         UPDATE,
@@ -83,7 +84,7 @@ def _components(host: Host) -> Iterator[tuple[str, str, str, str]]:
         yield "108255", host.firmware(slot, reference.DATA_DRIVE_VERSION), reference.DATA_DRIVE_MODEL, slot
 
 
-@route("GET", INVENTORY)
+@collection(INVENTORY)
 def inventory(call: Call) -> Collection:
     """Installed rows, two Previous ones (BIOS, BMC), and the HGX board's rows by NVIDIA's names."""
     host = call.host
@@ -97,11 +98,6 @@ def inventory(call: Call) -> Collection:
     for name, version in reference.HGX_FIRMWARE.items():
         members.append(_row(name, name, host.firmware(name, version), ""))
     return Collection(INVENTORY, "SoftwareInventoryCollection", "Software Inventory Collection", members)
-
-
-@route("GET", f"{INVENTORY}/*")
-def software(call: Call, name: str) -> Answer:
-    return one(inventory(call), urllib.parse.unquote(name))
 
 
 def _row(name: str, words: str, version: str, component: str) -> Json:
@@ -154,8 +150,9 @@ def _start(call: Call, file_name: str, uri: str) -> Response:
 # Jobs
 
 
-@route("GET", JOBS)
+@collection(JOBS)
 def queue(call: Call) -> Collection:
+    """Jobs of the lifecycle controller."""
     members = [
         resource(
             f"{JOBS}/{job.id}",
@@ -175,19 +172,16 @@ def queue(call: Call) -> Collection:
     return Collection(JOBS, "DellJobCollection", "JobQueue", members)
 
 
-@route("GET", f"{JOBS}/*")
-def show_job(call: Call, name: str) -> Answer:
-    return one(queue(call), name)
-
-
 @route("DELETE", f"{JOBS}/*")
 def delete_job(call: Call, name: str) -> Answer:
+    """Take a job out of the queue, unless it runs."""
     _delete(call, _job(call, name))
     return success()
 
 
 @route("GET", JOB_SERVICE)
 def job_service(call: Call) -> Answer:
+    """What can be done with the queue."""
     target = f"{JOB_SERVICE}/Actions/DellJobService.DeleteJobQueue"
     actions = {"#DellJobService.DeleteJobQueue": {"target": target}}
     return resource(JOB_SERVICE, "DellJobService.v1_3_0", "DellJobService", Actions=actions)
@@ -231,6 +225,7 @@ def _delete(call: Call, job: Job) -> None:
 
 @route("GET", f"{ROOT}/TaskService")
 def task_service(call: Call) -> Answer:
+    """Where the tasks are."""
     path = f"{ROOT}/TaskService"
     now = call.host.bmc.now().isoformat(timespec="seconds")
     return resource(path, "TaskService.v1_2_0", "Task Service", ServiceEnabled=True, DateTime=now, Tasks=link(TASKS))
@@ -238,12 +233,14 @@ def task_service(call: Call) -> Answer:
 
 @route("GET", TASKS)
 def tasks(call: Call) -> Collection:
+    """The same jobs as tasks."""
     members = [_task(job) for job in call.host.bmc.jobs.values()]
     return Collection(TASKS, "TaskCollection", "Task Collection", members)
 
 
 @route("GET", f"{TASKS}/*")
 def task(call: Call, name: str) -> Answer:
+    """One task; 202 while it is not over."""
     job = _job(call, name)
     content = _task(job)
     if not job.is_open:

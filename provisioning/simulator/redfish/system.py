@@ -15,6 +15,7 @@ from provisioning.simulator.redfish.odata import (
     Call,
     Collection,
     Json,
+    collection,
     link,
     one,
     resource,
@@ -28,12 +29,14 @@ MEDIA = ("1", "2")
 
 @route("GET", f"{ROOT}/Systems")
 def systems(call: Call) -> Answer:
+    """The one system; none while the BMC is not ready [q:empty-members-after-reset]."""
     members = [show(call)] if call.host.bmc.is_ready() else []
     return Collection(f"{ROOT}/Systems", "ComputerSystemCollection", "Computer System Collection", members)
 
 
 @route("GET", SYSTEM)
 def show(call: Call) -> Json:
+    """The system, which is what a driver polls."""
     host = call.host
     rollup = parts.health_rollup(host)
     last_reset = host.last_reset_at.isoformat() if host.last_reset_at else None
@@ -58,17 +61,7 @@ def show(call: Call) -> Json:
         IndicatorLED="Blinking" if host.bmc.led else "Lit",
         Status={"Health": "OK" if rollup == "OK" else "Critical", "HealthRollup": rollup, "State": _state(host.power)},
         Boot=_boot(host.override),
-        MemorySummary={
-            "TotalSystemMemoryGiB": reference.DIMM_GIB * sum(part.is_there for part in parts.of(host, "dimm")),
-            "Status": {"Health": "OK", "State": "Enabled"},
-        },
-        ProcessorSummary={
-            "Count": len(reference.CPUS),
-            "CoreCount": reference.CPU_CORES * len(reference.CPUS),
-            "LogicalProcessorCount": reference.CPU_THREADS * len(reference.CPUS),
-            "Model": reference.CPU_MODEL,
-            "Status": {"Health": "OK", "State": "Enabled"},
-        },
+        **_summaries(call),
         **{name: link(f"{SYSTEM}/{name}") for name in _BRANCHES},
         Links={"ManagedBy": [link(MANAGER)], "Chassis": [link(CHASSIS)]},
         Actions={
@@ -90,6 +83,21 @@ _BRANCHES = (
     "Storage",
     "VirtualMedia",
 )
+
+
+def _summaries(call: Call) -> Json:
+    status = {"Health": "OK", "State": "Enabled"}
+    dimms = sum(part.is_there for part in parts.of(call.host, "dimm"))
+    return {
+        "MemorySummary": {"TotalSystemMemoryGiB": reference.DIMM_GIB * dimms, "Status": status},
+        "ProcessorSummary": {
+            "Count": len(reference.CPUS),
+            "CoreCount": reference.CPU_CORES * len(reference.CPUS),
+            "LogicalProcessorCount": reference.CPU_THREADS * len(reference.CPUS),
+            "Model": reference.CPU_MODEL,
+            "Status": status,
+        },
+    }
 
 
 def _state(power_state: str) -> str:
@@ -163,6 +171,7 @@ def reset(call: Call) -> Answer:
 
 @route("GET", f"{SYSTEM}/SecureBoot")
 def secure_boot(call: Call) -> Answer:
+    """Whether Secure Boot is on."""
     return resource(
         f"{SYSTEM}/SecureBoot",
         "SecureBoot.v1_1_0",
@@ -173,8 +182,9 @@ def secure_boot(call: Call) -> Answer:
     )
 
 
-@route("GET", f"{SYSTEM}/BootOptions")
+@collection(f"{SYSTEM}/BootOptions")
 def boot_options(call: Call) -> Collection:
+    """What the firmware could boot."""
     rows = [("Boot0000", "BOSS: OS volume", reference.OS_DRIVES[0]), ("Boot0001", "PXE", "NIC.PxeDevice.1-1")]
     if call.host.bios.get("HttpDev1EnDis") == "Enabled":
         rows.append(("Boot0002", "HTTP Device 1", "NIC.HttpDevice.1-1"))
@@ -194,20 +204,11 @@ def boot_options(call: Call) -> Collection:
     return Collection(f"{SYSTEM}/BootOptions", "BootOptionCollection", "Boot Options Collection", members)
 
 
-@route("GET", f"{SYSTEM}/BootOptions/*")
-def boot_option(call: Call, name: str) -> Answer:
-    return one(boot_options(call), name)
-
-
-@route("GET", f"{SYSTEM}/VirtualMedia")
+@collection(f"{SYSTEM}/VirtualMedia")
 def media(call: Call) -> Collection:
+    """Two slots for virtual media."""
     members = [_medium(call, name) for name in MEDIA]
     return Collection(f"{SYSTEM}/VirtualMedia", "VirtualMediaCollection", "Virtual Media Collection", members)
-
-
-@route("GET", f"{SYSTEM}/VirtualMedia/*")
-def medium(call: Call, name: str) -> Json:
-    return one(media(call), name)
 
 
 def _medium(call: Call, name: str) -> Json:
@@ -232,7 +233,8 @@ def _medium(call: Call, name: str) -> Json:
 
 @route("POST", f"{SYSTEM}/VirtualMedia/*/Actions/VirtualMedia.InsertMedia")
 def insert_medium(call: Call, name: str) -> Answer:
-    medium(call, name)
+    """Attach an image."""
+    one(media(call), name)
     image = call.body.get("Image")
     if not isinstance(image, str) or not image:
         raise RedfishError("ActionParameterMissing", "VirtualMedia.InsertMedia", "Image", properties=("Image",))
@@ -244,7 +246,8 @@ def insert_medium(call: Call, name: str) -> Answer:
 
 @route("POST", f"{SYSTEM}/VirtualMedia/*/Actions/VirtualMedia.EjectMedia")
 def eject_medium(call: Call, name: str) -> Answer:
-    medium(call, name)
+    """Take the image away."""
+    one(media(call), name)
     if call.host.bmc.media.pop(name, None) is None:
         raise RedfishError("VRM0013")
     return Response(204)
