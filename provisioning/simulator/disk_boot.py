@@ -10,6 +10,7 @@ KERNEL_S = (30.0, 50.0)
 FIRST_BOOT_S = (60.0, 90.0)
 PHONE_EVERY_S = 10.0
 PHONE_TRIES = 30
+PATIENCE_S = 5.0  # real, for each try: a restart of the boot service takes its time whatever the scale
 REFUSALS = 3  # an answer that will not change is asked for no longer
 
 
@@ -56,7 +57,7 @@ async def _phone_home(host: Host, system: Installed) -> bool:
     }
     refused = 0
     for _ in range(PHONE_TRIES):
-        answer = await host.world.boot.call("POST", system.phone_home_url, body=body, patience_s=0)
+        answer = await host.world.boot.call("POST", system.phone_home_url, body=body, patience_s=PATIENCE_S)
         host.world.journal.write("phone_home", host.name, status=answer.status, boot_id=host.boot_id)
         if answer.ok:
             system.agent_token = str(answer.json().get("agent_token") or "")
