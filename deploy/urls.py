@@ -1,16 +1,45 @@
 """Every URL of Muster."""
 
+from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
+from fleet.api import findings, holds, transitions
 from fleet.api import hosts as host_list
 from fleet.http.api import Api
-from provisioning.api import campaigns, operations, summary
+from fleet.pages import lists
+from provisioning.api import campaigns as campaigns_api
+from provisioning.api import hosts as hosts_api
+from provisioning.api import operations as operations_api
+from provisioning.api import summary
+from provisioning.pages import campaigns, host, now, operations
 
 api = Api()
-for module in (host_list, operations, campaigns, summary):
+for module in (host_list, hosts_api, holds, operations_api, campaigns_api, transitions, findings, summary):
     api.add_router("", module.router)
 
+sign_in = LoginView.as_view(template_name="sign_in.html", redirect_authenticated_user=True)
+
 urlpatterns = [
+    path("", now.now, name="now"),
+    path("sign-in/", sign_in, name="sign_in"),
+    path("sign-out/", LogoutView.as_view(), name="sign_out"),
+    path("hosts/", lists.hosts, name="hosts"),
+    path("hosts/<str:name>/", host.host, name="host"),
+    path("hosts/<str:name>/operate/", host.operate, name="host_operate"),
+    path("hosts/<str:name>/hold/", host.hold, name="host_hold"),
+    path("hosts/<str:name>/holds/<int:hold_id>/lift/", host.lift, name="host_lift"),
+    path("operations/<int:id>/", operations.operation, name="operation"),
+    path("operations/<int:id>/cancel/", operations.cancel, name="operation_cancel"),
+    path("operations/<int:id>/retry/", operations.retry, name="operation_retry"),
+    path("operations/<int:id>/skip/", operations.skip, name="operation_skip"),
+    path("operations/<int:id>/found/", operations.found, name="operation_found"),
+    path("campaigns/", campaigns.campaigns, name="campaigns"),
+    path("campaigns/start/", campaigns.start, name="campaign_start"),
+    path("campaigns/<int:id>/", campaigns.campaign, name="campaign"),
+    *(
+        path(f"campaigns/<int:id>/{verb}/", campaigns.move, {"verb": verb}, name=f"campaign_{verb}")
+        for verb in campaigns.MOVES
+    ),
     path("api/v1/", api.urls),
     path("", include("provisioning.boot.urls")),
 ]

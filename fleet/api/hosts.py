@@ -41,5 +41,5 @@ def list_host_transitions(request: PageRequest, id: Id, page: Query[Paged]) -> A
     """Every change of a host's state, the oldest first."""
     hosts.one(request.who.sites("read"), id=id)
     found = history.transitions(None, subject_kind="host", subject_id=id)
-    rows, after = paging.page(found, by="id", cursor=page.cursor, limit=page.limit)
+    rows, after = paging.page(found, by="seq", cursor=page.cursor, limit=page.limit)
     return {"items": history.ready(rows), "next": after}

@@ -34,7 +34,6 @@ class Actors:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.who = None  # type: ignore[attr-defined]
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
@@ -80,8 +79,11 @@ def _by_session(request: HttpRequest) -> Who | None:
 
 
 def who_of(request: HttpRequest) -> Who | None:
-    """Who asks, also where no view was found."""
-    return getattr(request, "who", None)
+    """Who asks; also where no view was found, so that the page that says so still has its menu."""
+    if not hasattr(request, "who"):
+        request.who = _by_session(request) if hasattr(request, "user") else None  # type: ignore[attr-defined]
+    who: Who | None = request.who  # type: ignore[attr-defined]
+    return who
 
 
 def acting(who: Who, role: str) -> Actor:
@@ -135,5 +137,6 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
     return {
         "who": who,
         "may": {act: may(who, act) for act in ACTS},
+        "roles": {name: " or ".join(act.roles) for name, act in ACTS.items()},
         "time_scale": settings.TIME_SCALE,
     }

@@ -13,6 +13,7 @@ from fleet.errors import BadValue
 DEFAULT = 100
 MOST = 500
 BIGINT = 2**63 - 1
+NUMBERS = ("id", "seq")
 
 
 def encode(*values: Any) -> str:
@@ -46,10 +47,10 @@ def page(
 ) -> tuple[list[dict[str, Any]], str | None]:
     """One page of a .values() query in the order of `by` (a unique column), and the cursor of the next one.
 
-    by: "id", or a text column. One query, by index, whatever the page.
+    by: one of NUMBERS, or a text column. One query, by index, whatever the page.
     """
     if cursor:
-        (after,) = decode(cursor, [int if by == "id" else str])
+        (after,) = decode(cursor, [int if by in NUMBERS else str])
         rows = rows.filter(Q(**{f"{by}__{'lt' if descending else 'gt'}": after}))
     found = list(rows.order_by(f"-{by}" if descending else by)[: limit + 1])
     more = len(found) > limit

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
-from fleet.errors import NotFound
+from fleet.errors import BadValue, NotFound
+from fleet.http import forms
 from fleet.models import Device, FormerName, Hold
 from fleet.reads.rows import Columns, Sites, named, scoped
+from fleet.states import KINDS
 
 COLUMNS: Columns = {
     "id": "id",
@@ -95,3 +97,53 @@ def holds(device_id: int, when: Q) -> list[dict[str, Any]]:
 
 
 STANDING = Q(ended_at=None)
+
+
+def hold(hold_id: int) -> dict[str, Any]:
+    """One hold as a row."""
+    return named(Hold.objects.values(*HOLD.values()).get(pk=hold_id), HOLD)
+
+
+def site_of(device_id: int, sites: Sites) -> int:
+    """The site of a host. Raises NotFound (404), also for one at a site that one may not see."""
+    found = scoped(Device.objects.filter(kind="host", pk=device_id), sites, "site_id").values_list("site_id").first()
+    if found is None:
+        raise NotFound(f"there is no host {device_id}", field="id", value=device_id)
+    return int(found[0])
+
+
+def place_of_hold(hold_id: int, sites: Sites) -> tuple[int, int]:
+    """The host of a hold, and its site. Raises NotFound (404), also for one at a site that one may not see."""
+    found = scoped(Hold.objects.filter(pk=hold_id), sites, "device__site_id")
+    place = found.values_list("device_id", "device__site_id").first()
+    if place is None:
+        raise NotFound(f"there is no hold {hold_id}", field="id", value=hold_id)
+    return int(place[0]), int(place[1])
+
+
+NAMES = (*FILTERS, "q")
+STATES = tuple(s.name for s in KINDS["host"].states)
+
+
+def filters(query: Mapping[str, Any]) -> dict[str, str]:
+    """The filters of a page's address. Raises BadValue (422) for one that does not exist or cannot match anything."""
+    for name in query:
+        if name not in (*NAMES, "cursor"):
+            raise BadValue(f"there is no filter {name!r}", field=name, value=query[name], expected=", ".join(NAMES))
+    found = {name: forms.text(query, name) for name in NAMES}
+    if found["state"] and found["state"] not in STATES:
+        raise BadValue("there is no such state", field="state", value=found["state"], expected=", ".join(STATES))
+    return {name: value for name, value in found.items() if value}
+
+
+def known(sites: Sites) -> dict[str, Any]:
+    """What there is to filter by: states and causes with their numbers, and how many hosts there are. One query."""
+    groups = scoped(Device.objects.filter(kind="host"), sites, "site_id").values_list("state", "cause")
+    states: dict[str, int] = {}
+    causes: dict[str, int] = {}
+    for state, cause, n in groups.annotate(n=Count("id")).order_by():
+        states[state] = states.get(state, 0) + n
+        if cause:
+            causes[cause] = causes.get(cause, 0) + n
+    ordered = [(s, states[s]) for s in STATES if s in states]
+    return {"states": ordered, "causes": sorted(causes.items()), "hosts": sum(states.values())}

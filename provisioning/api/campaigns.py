@@ -20,7 +20,7 @@ MOST_AT_ONCE = 100_000
 
 
 class CampaignRow(Schema):
-    """A campaign. by_state: operations. by_cause: hosts of failed or lost ones. at_once: null for no limit."""
+    """A campaign. by_state: operations. by_cause: failed or lost ones. at_once: null for no limit."""
 
     id: int
     kind: str
@@ -36,6 +36,7 @@ class CampaignRow(Schema):
     asked_at: datetime
     by_state: dict[str, int]
     by_cause: dict[str, int]
+    hosts_done: int
 
 
 class CampaignOut(CampaignRow):

@@ -1,6 +1,7 @@
 """Campaigns as lists and as one, with counts by state and by cause."""
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,10 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from fleet.errors import BadValue, NotFound, WrongState
+from fleet.http.paging import BIGINT
+from fleet.models import Device
 from fleet.reads import history
+from fleet.reads import hosts as fleet_hosts
 from fleet.reads.rows import Columns, Sites, named, scoped
 from provisioning.engine import ask, campaign
 from provisioning.models import Campaign
@@ -29,16 +33,18 @@ COLUMNS: Columns = {
     "asked_at": "asked_at",
 }
 
+MOST_SHOWN = 100  # of each group; the list of hosts has them all
+
 # Plan: index operation_campaign. One pass for all campaigns of a page.
 COUNTS = """
-SELECT campaign_id, state, cause, count(*), count(DISTINCT device_id) FROM provisioning_operation
-WHERE campaign_id = ANY(%s) GROUP BY campaign_id, state, cause
+SELECT campaign_id, kind, state, cause, count(*) FROM provisioning_operation
+WHERE campaign_id = ANY(%s) GROUP BY campaign_id, kind, state, cause
 """
 
 # Where each host of a campaign is: its newest operation that is not waiting for another one.
 HOSTS = """
-SELECT DISTINCT ON (d.id) d.id, d.name, d.state AS host_state, d.cause, o.id AS operation, o.kind, o.state, o.step_name,
-  o.words, o.seen
+SELECT DISTINCT ON (d.id) d.id, d.name, d.state AS host_state, o.id AS operation, o.kind, o.state, o.step_name, o.cause,
+  o.words
 FROM provisioning_operation o JOIN fleet_device d ON d.id = o.device_id
 WHERE o.campaign_id = %s ORDER BY d.id, (o.after_id IS NULL) DESC, o.chain_n DESC, o.id DESC
 """
@@ -50,22 +56,29 @@ def rows(sites: Sites) -> QuerySet[Campaign, dict[str, Any]]:
 
 
 def ready(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of a page under their names, with counts of their operations. One query more, however many."""
-    counts = _counts([row["id"] for row in found])
+    """Rows of a page under their names, with counts of their operations. One query more, however many.
+
+    by_state: operations. by_cause: failed or lost ones. hosts_done: hosts whose last operation has succeeded.
+    """
+    counts = _counts({row["id"]: row["kind"] for row in found})
     return [{**named(row, COLUMNS), **counts[row["id"]]} for row in found]
 
 
-def _counts(ids: Iterable[int]) -> dict[int, dict[str, dict[str, int]]]:
-    counts: dict[int, dict[str, dict[str, int]]] = {pk: {"by_state": {}, "by_cause": {}} for pk in ids}
+def _counts(kinds: Mapping[int, str]) -> dict[int, dict[str, Any]]:
+    counts: dict[int, dict[str, Any]] = {pk: {"by_state": {}, "by_cause": {}, "hosts_done": 0} for pk in kinds}
     with connection.cursor() as cursor:
         cursor.execute(COUNTS, [list(counts)])
-        for pk, state, cause, operations, hosts in cursor.fetchall():
-            by_state = counts[pk]["by_state"]
-            by_state[state] = by_state.get(state, 0) + operations
+        for pk, kind, state, cause, n in cursor.fetchall():
+            _add(counts[pk]["by_state"], state, n)
             if state in ("failed", "lost"):
-                by_cause = counts[pk]["by_cause"]
-                by_cause[cause or state] = by_cause.get(cause or state, 0) + hosts
+                _add(counts[pk]["by_cause"], cause or state, n)
+            elif state == "succeeded" and kind == CHAINS[kinds[pk]][-1]:
+                counts[pk]["hosts_done"] += n
     return counts
+
+
+def _add(counts: dict[str, int], name: str, n: int) -> None:
+    counts[name] = counts.get(name, 0) + n
 
 
 def one(campaign_id: int, sites: Sites) -> dict[str, Any]:
@@ -87,6 +100,11 @@ class Review:
     sites: frozenset[int]
     refused: tuple[dict[str, Any], ...]
 
+    @property
+    def shown(self) -> str:
+        """Names this selection: the form that starts it says so again, and nothing starts when it is another one."""
+        return hashlib.sha256("\n".join((self.kind, *self.hosts)).encode()).hexdigest()[:16]
+
     def as_dict(self) -> dict[str, Any]:
         """For the API."""
         chain, hosts, refused = list(self.chain), list(self.hosts), list(self.refused)
@@ -97,7 +115,28 @@ def review(*, kind: str, select: Mapping[str, Any]) -> Review:
     """Which hosts a campaign would take. Raises BadValue (422) for a kind that does not exist, NotFound (404)."""
     if kind not in CHAINS:
         raise BadValue(f"there is no campaign {kind!r}", field="kind", value=kind, expected=", ".join(sorted(CHAINS)))
-    devices = campaign.select_hosts(select)
+    return _review(kind, campaign.select_hosts(select))
+
+
+def review_of(asked: Mapping[str, Any], sites: Sites) -> Review | None:
+    """The review of a page's form: its kind and the filters of the list of hosts. None while it has no filter.
+
+    Raises BadValue (422), NotFound (404).
+    """
+    names = {name: asked[name] for name in fleet_hosts.NAMES if str(asked.get(name) or "").strip()}
+    if not names:
+        return None
+    kind = asked.get("kind") or "bring_up"
+    if kind not in CHAINS:
+        raise BadValue(f"there is no campaign {kind!r}", field="kind", value=kind, expected=", ".join(sorted(CHAINS)))
+    found = fleet_hosts.select(fleet_hosts.filters(names), sites)
+    devices = list(found.filter(role="host").order_by("name"))
+    if not devices:
+        raise NotFound("no host matches", field="hosts", expected="drop a filter")
+    return _review(kind, devices)
+
+
+def _review(kind: str, devices: Sequence[Device]) -> Review:
     try:
         ask.refuse(CHAINS[kind][0], devices)
         refused = []
@@ -114,3 +153,37 @@ def site_of(campaign_id: int, sites: Sites) -> int:
     if found is None:
         raise NotFound(f"there is no campaign {campaign_id}", field="id", value=campaign_id)
     return int(found)
+
+
+def page(campaign_id: int, sites: Sites) -> dict[str, Any]:
+    """All that the page of a campaign shows. Four queries. Raises NotFound (404)."""
+    if campaign_id > BIGINT:
+        raise NotFound(f"there is no campaign {campaign_id}", field="id", value=campaign_id)
+    found = one(campaign_id, sites)
+    return {"campaign": found, "groups": _groups(found["kind"], hosts(campaign_id))}
+
+
+def hosts(campaign_id: int) -> list[dict[str, Any]]:
+    """Where each host of a campaign is: its newest operation that does not wait for another one. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(HOSTS, [campaign_id])
+        names = [c.name for c in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _groups(kind: str, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Hosts by what became of them: trouble by cause first, then what is under way, what waits, what is done."""
+    groups: dict[tuple[int, str, str], list[dict[str, Any]]] = {}
+    for host in found:
+        groups.setdefault(_group(kind, host), []).append(host)
+    return [
+        {"state": state, "cause": cause, "hosts": members[:MOST_SHOWN], "n": len(members)}
+        for (_, state, cause), members in sorted(groups.items(), key=lambda g: (g[0][0], -len(g[1]), g[0]))
+    ]
+
+
+def _group(kind: str, host: Mapping[str, Any]) -> tuple[int, str, str]:
+    if host["state"] in ("failed", "lost"):
+        return 0, host["state"], host["cause"]
+    order = {"active": 1, "queued": 2, "cancelled": 3, "succeeded": 4}
+    return order.get(host["state"], 5), host["state"], ""

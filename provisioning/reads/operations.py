@@ -1,11 +1,14 @@
 """Operations as lists and as one, with their steps, intents, boot window and log."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 
 from fleet.errors import NotFound
+from fleet.http.paging import BIGINT
 from fleet.models import Device
 from fleet.reads import history
 from fleet.reads.rows import Columns, Sites, named, scoped
@@ -123,3 +126,53 @@ def site_of(operation_id: int, sites: Sites) -> int:
     if found is None:
         raise NotFound(f"there is no operation {operation_id}", field="id", value=operation_id)
     return int(found)
+
+
+# Everything that the page of an operation shows has left its trace in one of these columns.
+VERSION = """
+SELECT o.state, md5(row(o.seq, o.step, o.attempt, o.waits_for, o.done, o.total, o.ended_at, o.cancel_reason,
+  (SELECT max(s.id) FROM provisioning_step s WHERE s.operation_id = o.id),
+  (SELECT max(i.id) FROM provisioning_intent i WHERE i.operation_id = o.id),
+  (SELECT max(w.stage_at) FROM provisioning_bootwindow w WHERE w.operation_id = o.id))::text)
+FROM provisioning_operation o WHERE o.id = %(id)s AND (%(all)s OR o.site_id = ANY(%(sites)s))
+"""
+
+
+@dataclass(frozen=True)
+class Version:
+    """have: what a page shows of the operation; another one means that it has changed."""
+
+    id: int
+    have: str
+    is_passing: bool
+
+
+def version(operation_id: int, sites: Sites) -> Version:
+    """One query. Raises NotFound (404)."""
+    row = None
+    if operation_id <= BIGINT:
+        with connection.cursor() as cursor:
+            cursor.execute(VERSION, {"id": operation_id, "all": sites is None, "sites": list(sites or ())})
+            row = cursor.fetchone()
+    if row is None:
+        raise NotFound(f"there is no operation {operation_id}", field="id", value=operation_id)
+    return Version(operation_id, row[1], row[0] in ("queued", "active"))
+
+
+def page(operation_id: int, sites: Sites) -> dict[str, Any]:
+    """All that the page of an operation shows: as one(), with its steps in the order of its kind."""
+    found = one(operation_id, sites)
+    return {**found, "plan": _plan(found)}
+
+
+def _plan(operation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each step of the kind with its tries; what comes after the present one has not begun, whatever was before."""
+    steps = KINDS[operation["kind"]].steps if operation["kind"] in KINDS else ()
+    is_open = operation["state"] in ("queued", "active")
+    plan = []
+    for n, step in enumerate(steps):
+        tries = [] if is_open and n > operation["step"] else [t for t in operation["steps"] if t["n"] == n]
+        is_now = is_open and n == operation["step"]
+        outcome = "running" if is_now and operation["state"] == "active" else tries[-1]["outcome"] if tries else ""
+        plan.append({"n": n + 1, "name": step.name, "tries": tries, "is_now": is_now, "outcome": outcome})
+    return plan

@@ -1,0 +1,81 @@
+"""Forms of pages: read a field or refuse it in words, act once a key, show what was typed again."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from django.http import HttpResponse, HttpResponseRedirect
+
+from fleet.errors import BadValue, MusterError
+from fleet.http import idempotency
+from fleet.http.auth import PageRequest
+
+REASON_MOST = 500
+REASON_LEAST = 3
+
+
+def text(data: Mapping[str, Any], name: str, *, most: int = 200) -> str:
+    """A field's text without blanks around it. Raises BadValue (422)."""
+    value = str(data.get(name) or "").strip()
+    if len(value) > most or "\0" in value:
+        raise BadValue(f"{name} cannot hold this", field=name, value=value[:200], expected=f"at most {most} characters")
+    return value
+
+
+def reason(data: Mapping[str, Any], *, default: str = "") -> str:
+    """Why a person does this. Raises BadValue (422)."""
+    value = text(data, "reason", most=REASON_MOST) or default
+    if len(value) < REASON_LEAST:
+        expected = f"{REASON_LEAST} to {REASON_MOST} characters"
+        raise BadValue("a reason is needed", field="reason", value=value, expected=expected)
+    return value
+
+
+def choice(data: Mapping[str, Any], name: str, choices: Sequence[str]) -> str:
+    """A field that holds one of these words. Raises BadValue (422)."""
+    value = text(data, name)
+    if value not in choices:
+        raise BadValue(f"{name} is needed", field=name, value=value, expected=", ".join(choices))
+    return value
+
+
+def number(data: Mapping[str, Any], name: str, *, low: int, high: int) -> int | None:
+    """A field's whole number; None when it is empty. Raises BadValue (422)."""
+    value = text(data, name)
+    if not value:
+        return None
+    if not (value.isascii() and value.isdecimal() and len(value) < 19 and low <= int(value) <= high):
+        raise BadValue(
+            f"{name} is no such number", field=name, value=value, expected=f"a whole number from {low} to {high}"
+        )
+    return int(value)
+
+
+def act(
+    request: PageRequest, effect: Callable[[], str], refused: Callable[[MusterError], HttpResponse]
+) -> HttpResponse:
+    """Do what a form asks for, once for its key, and go where effect() says; a double press goes there too.
+
+    refused: shows the page again with what was typed.
+    """
+    sent = {k: request.POST.getlist(k) for k in request.POST if k not in ("csrfmiddlewaretoken", "key")}
+    try:
+        _, answer = idempotency.once(
+            actor=request.actor,
+            key=request.POST.get("key", ""),
+            request_sha256=idempotency.digest("POST", request.path_info, sent),
+            effect=lambda: (303, {"location": effect()}),
+        )
+    except MusterError as error:
+        return refused(error)
+    return HttpResponseRedirect(answer["location"], status=303)
+
+
+def blank() -> dict[str, Any]:
+    """What a page needs to show its forms for the first time."""
+    return {"key": idempotency.fresh_key(), "typed": {}, "error": None, "error_form": ""}
+
+
+def typed(data: Mapping[str, Any], form: str, error: MusterError) -> Mapping[str, Any]:
+    """What a page needs to show its forms again. A request that still runs keeps its key, so that it stays one act."""
+    key = data.get("key", "") if error.code == "running" else idempotency.fresh_key()
+    return {"key": key, "typed": data, "error": error, "error_form": form}

@@ -1,0 +1,58 @@
+"""Findings as lists, evidence as one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from fleet.errors import NotFound
+from fleet.models import Device, Evidence, Finding
+from fleet.reads.rows import Columns, Sites, named, scoped
+
+COLUMNS: Columns = {
+    "id": "id",
+    "stable_id": "stable_id",
+    "domain": "domain",
+    "kind": "kind",
+    "severity": "severity",
+    "words": "words",
+    "cause": "cause",
+    "owner": "owner__name",
+    "host": "device__name",
+    "host_id": "device_id",
+    "operation": "operation_id",
+    "evidence": "evidence",
+    "opened_at": "opened_at",
+    "seen_at": "seen_at",
+    "closed_at": "closed_at",
+    "closed_words": "closed_words",
+}
+EVIDENCE = ("id", "at", "kind", "device_id", "operation_id", "words", "data", "file_id")
+
+
+def select(filters: Mapping[str, Any], sites: Sites) -> QuerySet[Finding, dict[str, Any]]:
+    """Findings by named fields; open: True for those that stand, False for those that were closed."""
+    found = scoped(Finding.objects.all(), sites, "device__site_id")
+    for name, column in (("domain", "domain"), ("kind", "kind"), ("severity", "severity"), ("host", "device__name")):
+        if filters.get(name):
+            found = found.filter(**{column: filters[name]})
+    if filters.get("open") is not None:
+        found = found.filter(closed_at__isnull=filters["open"])
+    rows: QuerySet[Finding, dict[str, Any]] = found.values(*COLUMNS.values())
+    return rows
+
+
+def ready(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of a page under their names."""
+    return [named(row, COLUMNS) for row in found]
+
+
+def evidence(evidence_id: int, sites: Sites) -> dict[str, Any]:
+    """One observation as it came. Raises NotFound (404), also for one of a host that one may not see."""
+    found = Evidence.objects.filter(pk=evidence_id)
+    if sites is not None:
+        found = found.filter(Q(device_id__in=Device.objects.filter(site_id__in=sites).values("pk")))
+    row: dict[str, Any] | None = found.values(*EVIDENCE).first()
+    if row is None:
+        raise NotFound(f"there is no evidence {evidence_id}", field="id", value=evidence_id)
+    return row

@@ -1,0 +1,105 @@
+"""How pages show states, times, durations and links, so that every page shows them alike."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+
+from fleet.states import KINDS, group_of
+
+register = template.Library()
+
+_DAY = timedelta(days=1)
+
+
+def in_words(state: str) -> str:
+    """A state, kind, cause or step as people say it."""
+    return state.replace("_", " ")
+
+
+register.filter("words", in_words)
+
+
+@register.simple_tag
+def state(kind: str, name: str, busy: Any = None) -> SafeString:
+    """A state as word and shape in the colours of its group. busy: something truthy while an operation works on it."""
+    group = "busy" if busy else group_of(kind, name)
+    means = next((s.means for s in KINDS[kind].states if s.name == name), "")
+    return _badge(group, in_words(name) or "new", means)
+
+
+@register.simple_tag
+def health(name: str) -> SafeString:
+    """The health of a host. Nobody has looked yet: "unknown", never shown as ok."""
+    group = {"ok": "ok", "info": "ok", "warning": "warn", "critical": "bad"}.get(name, "none")
+    return _badge(group, name, "the worst open finding")
+
+
+@register.simple_tag
+def outcome(name: str) -> SafeString:
+    """The outcome of a step."""
+    group = {"done": "ok", "retry": "warn", "fail": "bad", "running": "busy"}.get(name, "out")
+    return _badge(group, {"fail": "failed"}.get(name, name), "")
+
+
+@register.simple_tag
+def severity(name: str) -> SafeString:
+    """The severity of a finding."""
+    return _badge({"info": "ok", "warning": "warn", "critical": "bad"}.get(name, "none"), name, "")
+
+
+def _badge(group: str, word: str, means: str) -> SafeString:
+    shape = '<svg class="shape" aria-hidden="true" width="12" height="12"><use href="#shape-{}"></use></svg>'
+    drawn = format_html(shape, group) if group != "none" else ""
+    return format_html('<span class="state {}" title="{}">{}{}</span>', group, means, drawn, word)
+
+
+@register.filter
+def when(value: datetime | None) -> SafeString | str:
+    """A time as 12:03:07, with its date when that is not today; in full on hover. UTC."""
+    if value is None:
+        return ""
+    now = timezone.now()
+    pattern = "%H:%M:%S" if value.date() == now.date() else "%Y-%m-%d %H:%M:%S"
+    full = value.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), full, value.strftime(pattern))
+
+
+@register.filter
+def since(value: datetime | None) -> str:
+    """How long ago, as 2 h 10 min."""
+    return "" if value is None else duration(timezone.now() - value)
+
+
+@register.filter
+def until(end: datetime | None, start: datetime | None) -> str:
+    """How long something took, or has taken so far."""
+    return "" if start is None else duration((end or timezone.now()) - start)
+
+
+def duration(span: timedelta) -> str:
+    """A span in its two greatest units."""
+    total = max(0, int(span.total_seconds()))
+    days, rest = divmod(total, 86400)
+    hours, rest = divmod(rest, 3600)
+    minutes, seconds = divmod(rest, 60)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
+    first = next((n for n, (value, _) in enumerate(parts) if value), len(parts) - 1)
+    return " ".join(f"{value} {unit}" for value, unit in parts[first : first + 2] if value or unit == "s")
+
+
+@register.filter
+def pretty(data: Any) -> str:
+    """Data as JSON that people can read."""
+    return json.dumps(data, indent=2, ensure_ascii=False, default=str)
+
+
+@register.simple_tag
+def query(filters: dict[str, Any], **changes: Any) -> str:
+    """The query string of these filters with some changed; empty ones are left out."""
+    return urlencode({k: v for k, v in {**filters, **changes}.items() if v not in (None, "")})

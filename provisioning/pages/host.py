@@ -1,0 +1,119 @@
+"""One host: what it is, what was done to it, and what can be done now."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from fleet import holds
+from fleet.errors import BadValue, MusterError, NotFound
+from fleet.http import forms, live, rights
+from fleet.http.auth import PageRequest, needs
+from fleet.models import Device
+from fleet.reads import hosts
+from provisioning.engine import ask
+from provisioning.operations.registry import KINDS
+from provisioning.reads import host as reads
+
+PART = "host/_live.html"
+PAGE = "host/host.html"
+
+
+@require_safe
+@needs("read")
+def host(request: PageRequest, name: str) -> HttpResponse:
+    """The page of a host; an old name leads to the present one. ?at=: how it was then."""
+    sites = request.who.sites("read")
+    try:
+        version = reads.version(name, sites)
+    except NotFound:
+        if new := hosts.name_now(name):
+            return redirect("host", new)
+        raise
+    if answer := live.unchanged(request, version.have):
+        return answer
+    return _show(request, version, forms.blank())
+
+
+def _show(request: PageRequest, version: reads.Version, shown: Any, status: int = 200) -> HttpResponse:
+    context: dict[str, Any] = {"here": "hosts", **shown, "hold_kinds": holds.KINDS}
+    sites = request.who.sites("read")
+    context |= reads.page(version.id, sites)
+    context |= {"kinds": reads.startable(context["host"]), "actions": reads.POWER_ACTIONS}
+    if at := request.GET.get("at"):
+        context |= _then(version.id, at, request)
+    return live.show(
+        request, page=PAGE, part=PART, have=version.have, is_passing=version.is_passing, context=context, status=status
+    )
+
+
+def _then(device_id: int, at: str, request: PageRequest) -> dict[str, Any]:
+    try:
+        moment = reads.moment(at)
+        return {"at": at, "then": reads.at_moment(device_id, moment, request.who.sites("read"))}
+    except (BadValue, NotFound) as error:
+        return {"at": at, "at_error": error}
+
+
+def _refused(request: PageRequest, name: str, form: str) -> Any:
+    def show(error: MusterError) -> HttpResponse:
+        version = reads.version(name, request.who.sites("read"))
+        return _show(request, version, forms.typed(request.POST, form, error), error.status)
+
+    return show
+
+
+def _device(request: PageRequest, name: str, act: str) -> Device:
+    device = Device.objects.filter(name=name, kind="host").first()
+    sites = request.who.sites("read")
+    if device is None or (sites is not None and device.site_id not in sites):
+        raise NotFound(f"there is no host {name}", field="name", value=name)
+    rights.demand(request.who, act, sites=[device.site_id])
+    return device
+
+
+@require_POST
+@needs("operate")
+def operate(request: PageRequest, name: str) -> HttpResponse:
+    """Start an operation on this host."""
+    device = _device(request, name, "operate")
+
+    def effect() -> str:
+        kind = forms.text(request.POST, "kind")
+        params = {"action": forms.text(request.POST, "action")} if kind == "power" else {}
+        if kind in KINDS:
+            rights.demand(request.who, KINDS[kind].act, sites=[device.site_id])
+        why = forms.reason(request.POST)
+        made = ask.operations(kind=kind, devices=[device], params=params, actor=request.actor, reason=why)
+        return reverse("operation", args=[made[0].pk])
+
+    return forms.act(request, effect, _refused(request, name, "operate"))
+
+
+@require_POST
+@needs("hold")
+def hold(request: PageRequest, name: str) -> HttpResponse:
+    """Place a hold on this host."""
+    device = _device(request, name, "hold")
+
+    def effect() -> str:
+        kind, why = forms.text(request.POST, "kind"), forms.reason(request.POST)
+        holds.place(device_id=device.pk, kind=kind, reason=why, actor=request.actor)
+        return reverse("host", args=[name])
+
+    return forms.act(request, effect, _refused(request, name, "hold"))
+
+
+@require_POST
+@needs("hold")
+def lift(request: PageRequest, name: str, hold_id: int) -> HttpResponse:
+    """Lift a hold."""
+    device = _device(request, name, "hold")
+
+    def effect() -> str:
+        holds.lift(hold_id=hold_id, actor=request.actor, device_id=device.pk)
+        return reverse("host", args=[name])
+
+    return forms.act(request, effect, _refused(request, name, "hold"))

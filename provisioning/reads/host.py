@@ -1,0 +1,143 @@
+"""One host as it is, and as it was at a moment."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import Q
+from django.utils import timezone
+
+from fleet.errors import BadValue, NotFound
+from fleet.models import Device, Evidence, Part, Transition
+from fleet.reads import findings, history, hosts
+from fleet.reads.rows import Sites, scoped
+from provisioning.models import Operation
+from provisioning.operations import power
+from provisioning.operations.registry import KINDS
+from provisioning.reads import operations
+
+MOVES = 100
+OPERATIONS = 20
+FINDINGS = 50
+POWER_ACTIONS = tuple(sorted(power.ACTIONS))
+
+FACTS = (
+    *("uuid", "boot_id", "imported", "observe_only", "fingerprint", "profile__version", "bmc__address", "bmc__mac"),
+    *("bmc__vendor", "bmc__model", "bmc__firmware", "bmc__fingerprint", "bmc__clock_offset_s", "bmc__blocked_until"),
+)
+PART = ("kind", "slot", "serial", "model", "firmware", "size", "seen_at")
+
+# What each operation of the host was at a moment, by its own history: one that was retried was active twice.
+# Plan: index operation_device, then transition_seq and step_operation for each of its operations.
+OPERATION_AT = """
+SELECT o.id, o.kind, t.to_state AS state,
+  coalesce((SELECT s.name FROM provisioning_step s WHERE s.operation_id = o.id AND s.ended_at > %(at)s
+            ORDER BY s.id LIMIT 1), o.step_name) AS step
+FROM provisioning_operation o
+JOIN LATERAL (SELECT to_state FROM fleet_transition t WHERE t.subject_kind = 'operation' AND t.subject_id = o.id
+  AND t.at <= %(at)s ORDER BY t.seq DESC LIMIT 1) t ON true
+WHERE o.device_id = %(device)s AND o.mutating AND t.to_state IN ('active', 'lost') ORDER BY o.id DESC LIMIT 1
+"""
+
+
+@dataclass(frozen=True)
+class Version:
+    """have: what a page shows of the host; another one means that it has changed."""
+
+    id: int
+    have: str
+    is_passing: bool
+
+
+def version(name: str, sites: Sites) -> Version:
+    """One query. Raises NotFound (404)."""
+    found = scoped(Device.objects.filter(kind="host", name=name), sites, "site_id")
+    row = found.values_list("id", "seq", "held", "health", "active_operation", "active_step").first()
+    if row is None:
+        raise NotFound(f"there is no host {name}", field="name", value=name)
+    return Version(row[0], "-".join(str(v or 0) for v in row[1:]), row[4] is not None)
+
+
+def now(device_id: int, sites: Sites) -> dict[str, Any]:
+    """The host's row and the holds that stand. Raises NotFound (404)."""
+    row = hosts.one(sites, id=device_id)
+    return {**row, "holds": hosts.holds(device_id, hosts.STANDING)}
+
+
+def page(device_id: int, sites: Sites) -> dict[str, Any]:
+    """All that the page of a host shows. Eight queries."""
+    moves = history.transitions(None, subject_kind="host", subject_id=device_id).order_by("-seq")[:MOVES]
+    asked = operations.rows(Operation.objects.filter(device_id=device_id)).order_by("-id")[:OPERATIONS]
+    seen = findings.select({}, None).filter(device_id=device_id).order_by("closed_at", "-id")
+    return {
+        "host": hosts.one(sites, id=device_id),
+        "facts": Device.objects.filter(pk=device_id).values(*FACTS).get(),
+        "standing": hosts.holds(device_id, hosts.STANDING),
+        "moves": _with_evidence(history.ready(list(moves))),
+        "operations": operations.ready(list(asked)),
+        "findings": findings.ready(list(seen[:FINDINGS])),
+        "parts": list(Part.objects.filter(device_id=device_id).order_by("kind", "slot").values(*PART)),
+    }
+
+
+def _with_evidence(moves: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each transition with the evidence that it cites. One query."""
+    ids = {pk for move in moves for pk in move["evidence"]}
+    found = {e["id"]: e for e in Evidence.objects.filter(id__in=ids).values("id", "at", "kind", "words", "data")}
+    return [{**move, "proof": [found[pk] for pk in move["evidence"] if pk in found]} for move in moves]
+
+
+def startable(host: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every kind of operation, and why it cannot start on this host now ('' when it can)."""
+    kinds = []
+    for kind in KINDS.values():
+        why = "" if host["state"] in kind.from_states else f"starts from {', '.join(sorted(kind.from_states))}"
+        if host["active_operation"] is not None:
+            why = f"operation {host['active_operation']} is under way"
+        kinds.append({"name": kind.name, "why": why})
+    return kinds
+
+
+def moment(text: str) -> datetime:
+    """A moment as people type it: RFC 3339, or without a zone for UTC. Raises BadValue (422)."""
+    try:
+        found = datetime.fromisoformat(text.strip().upper())
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        expected = "a time such as 2026-01-31 12:00"
+        raise BadValue("there is no such time", field="at", value=text[:50], expected=expected) from error
+
+
+def at_moment(device_id: int, at: datetime, sites: Sites) -> dict[str, Any]:
+    """State, holds and operation of a host at a past moment, by its history.
+
+    Raises BadValue (422) for a moment to come, NotFound (404) for one before the host was on record.
+    """
+    if at > timezone.now():
+        raise BadValue("this moment has not come yet", field="at", value=at, expected="a time in the past")
+    row = hosts.one(sites, id=device_id)
+    moves = Transition.objects.filter(subject_kind="host", subject_id=device_id, at__lte=at).order_by("-seq")
+    last = moves.values("to_state", "at", "cause", "reason", "seq").first()
+    if last is None:
+        raise NotFound(f"{row['name']} was not on record then", field="at", value=at)
+    stood = Q(placed_at__lte=at) & (Q(ended_at=None) | Q(ended_at__gt=at))
+    return {
+        "id": device_id,
+        "name": row["name"],
+        "at": at,
+        "state": last["to_state"],
+        "state_since": last["at"],
+        "cause": last["cause"],
+        "reason": last["reason"],
+        "seq": last["seq"],
+        "holds": hosts.holds(device_id, stood),
+        "operation": _operation_at(device_id, at),
+    }
+
+
+def _operation_at(device_id: int, at: datetime) -> dict[str, Any] | None:
+    with connection.cursor() as cursor:
+        cursor.execute(OPERATION_AT, {"device": device_id, "at": at})
+        row = cursor.fetchone()
+    return dict(zip(("id", "kind", "state", "step"), row, strict=True)) if row else None

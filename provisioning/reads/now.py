@@ -1,0 +1,81 @@
+"""What goes on now: campaigns, operations under way, the latest transitions, and a number that changes with them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+from fleet.reads.rows import Sites
+from provisioning.reads import campaigns
+from provisioning.reads.summary import summary
+
+RECENT = 20
+OLDEST = 20
+OPEN = ("draft", "running", "paused", "halted")
+
+# Two index-only looks at the newest ids, and whether anything is in passing: a poll that finds nothing new costs this.
+VERSION = """
+SELECT coalesce((SELECT max(id) FROM fleet_transition), 0), coalesce((SELECT max(id) FROM provisioning_step), 0),
+  EXISTS (SELECT 1 FROM provisioning_operation WHERE state IN ('queued', 'active') AND after_id IS NULL)
+  OR EXISTS (SELECT 1 FROM fleet_transition WHERE at > now() - interval '5 minutes')
+"""
+
+# Plan: index operation_state.
+STEPS = """
+SELECT kind, step_name, count(*), min(step_started_at) FROM provisioning_operation
+WHERE state = 'active' AND (%(all)s OR site_id = ANY(%(sites)s)) GROUP BY kind, step_name ORDER BY kind, min(step)
+"""
+
+# Plan: index operation_state, then a sort of what is active.
+LONGEST = """
+SELECT o.id, o.kind, o.state, d.name AS host, o.step, o.step_name, o.attempt, o.waits_for, o.done, o.total, o.started_at
+FROM provisioning_operation o LEFT JOIN fleet_device d ON d.id = o.device_id
+WHERE o.state IN ('active', 'lost') AND (%(all)s OR o.site_id = ANY(%(sites)s))
+ORDER BY o.started_at, o.id LIMIT %(limit)s
+"""
+
+# Plan: the primary key backwards; operations' own transitions are left out, they stand on the operations' pages.
+LATEST = """
+SELECT t.id, t.at, t.subject_kind, t.subject_id, d.name, t.from_state, t.to_state, t.cause, t.reason, a.name AS actor
+FROM fleet_transition t JOIN fleet_actor a ON a.id = t.actor_id
+LEFT JOIN fleet_device d ON t.subject_kind IN ('host', 'switch') AND d.id = t.subject_id
+LEFT JOIN provisioning_campaign c ON t.subject_kind = 'campaign' AND c.id = t.subject_id
+WHERE t.subject_kind IN ('host', 'campaign') AND (%(all)s OR coalesce(d.site_id, c.site_id) = ANY(%(sites)s))
+ORDER BY t.id DESC LIMIT %(limit)s
+"""
+
+
+@dataclass(frozen=True)
+class Version:
+    """have: what a page shows; another one means that it has changed. is_passing: things move just now."""
+
+    have: str
+    is_passing: bool
+
+
+def version() -> Version:
+    """One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(VERSION)
+        transition, step, is_passing = cursor.fetchone()
+    return Version(f"{transition}-{step}", is_passing)
+
+
+def now(sites: Sites) -> dict[str, Any]:
+    """All that the page shows. Six queries."""
+    who = {"all": sites is None, "sites": list(sites or ())}
+    going = campaigns.rows(sites).filter(state__in=OPEN).order_by("-id")[:RECENT]
+    return {
+        "summary": summary(sites),
+        "campaigns": campaigns.ready(list(going)),
+        "steps": _rows(STEPS, who, ("kind", "step", "n", "since")),
+        "longest": _rows(LONGEST, {**who, "limit": OLDEST}),
+        "latest": _rows(LATEST, {**who, "limit": RECENT}),
+    }
+
+
+def _rows(sql: str, arguments: dict[str, Any], names: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, arguments)
+        columns = names or tuple(c.name for c in cursor.description)
+        return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
