@@ -28,10 +28,10 @@ SELECT muster_subject('fleet_device', ''), muster_subject('fleet_cable', 'cable'
 UNDO = """
 DROP TRIGGER subject_insert ON fleet_device; DROP TRIGGER subject_update ON fleet_device;
 DROP TRIGGER subject_delete ON fleet_device; DROP TRIGGER subject_truncate ON fleet_device;
-DROP TRIGGER subject_check ON fleet_device;
+DROP TRIGGER subject_check ON fleet_device; DROP TRIGGER subject_fixed ON fleet_device;
 DROP TRIGGER subject_insert ON fleet_cable; DROP TRIGGER subject_update ON fleet_cable;
 DROP TRIGGER subject_delete ON fleet_cable; DROP TRIGGER subject_truncate ON fleet_cable;
-DROP TRIGGER subject_check ON fleet_cable;
+DROP TRIGGER subject_check ON fleet_cable; DROP TRIGGER subject_fixed ON fleet_cable;
 DELETE FROM fleet_lifecyclesubject WHERE kind IN ('host', 'switch', 'cable');
 DROP INDEX transition_feed; DROP INDEX transition_subject_at;
 ALTER TABLE fleet_transition DROP COLUMN xid;
@@ -42,7 +42,7 @@ DROP TRIGGER transition_insert ON fleet_transition; DROP TRIGGER transition_fixe
 DROP TRIGGER transition_kept ON fleet_transition; DROP TRIGGER actor_fixed ON fleet_actor;
 DROP TRIGGER lifecyclesubject_kept ON fleet_lifecyclesubject;
 DROP FUNCTION muster_subject(regclass, text); DROP FUNCTION muster_subject_check(); DROP FUNCTION muster_subject_delete();
-DROP FUNCTION muster_subject_update(); DROP FUNCTION muster_subject_insert(); DROP FUNCTION muster_append_only();
+DROP FUNCTION muster_subject_fixed(); DROP FUNCTION muster_subject_update(); DROP FUNCTION muster_subject_insert(); DROP FUNCTION muster_append_only();
 DROP FUNCTION muster_transition();
 """
 

@@ -72,6 +72,14 @@ BEGIN
   RETURN NEW;
 END $$;
 
+-- Its history names it by its number and, where a table has several, by its kind: with another one it would take edges
+-- that are not its own.
+CREATE FUNCTION muster_subject_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION '% %: its number and its kind stand in its history and never change', TG_TABLE_NAME, OLD.id
+    USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+
 CREATE FUNCTION muster_subject_delete() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF OLD.seq > 0 THEN
@@ -110,6 +118,8 @@ BEGIN
   EXECUTE format('CREATE TRIGGER subject_insert BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION muster_subject_insert()', place);
   EXECUTE format('CREATE TRIGGER subject_update BEFORE UPDATE OF state, seq, head, state_since ON %s '
     'FOR EACH ROW EXECUTE FUNCTION muster_subject_update()', place);
+  EXECUTE format('CREATE TRIGGER subject_fixed BEFORE UPDATE ON %s FOR EACH ROW WHEN (NEW.id <> OLD.id%s) '
+    'EXECUTE FUNCTION muster_subject_fixed()', place, CASE argument WHEN '' THEN ' OR NEW.kind <> OLD.kind' ELSE '' END);
   EXECUTE format('CREATE TRIGGER subject_delete BEFORE DELETE ON %s FOR EACH ROW EXECUTE FUNCTION muster_subject_delete()', place);
   EXECUTE format('CREATE TRIGGER subject_truncate BEFORE TRUNCATE ON %s '
     'FOR EACH STATEMENT EXECUTE FUNCTION muster_append_only()', place);

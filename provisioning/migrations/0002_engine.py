@@ -39,10 +39,10 @@ UNDO = """
 DROP TABLE provisioning_bootrequest; DROP TABLE provisioning_logline; DROP SEQUENCE provisioning_fence;
 DROP TRIGGER subject_insert ON provisioning_operation; DROP TRIGGER subject_update ON provisioning_operation;
 DROP TRIGGER subject_delete ON provisioning_operation; DROP TRIGGER subject_truncate ON provisioning_operation;
-DROP TRIGGER subject_check ON provisioning_operation;
+DROP TRIGGER subject_check ON provisioning_operation; DROP TRIGGER subject_fixed ON provisioning_operation;
 DROP TRIGGER subject_insert ON provisioning_campaign; DROP TRIGGER subject_update ON provisioning_campaign;
 DROP TRIGGER subject_delete ON provisioning_campaign; DROP TRIGGER subject_truncate ON provisioning_campaign;
-DROP TRIGGER subject_check ON provisioning_campaign;
+DROP TRIGGER subject_check ON provisioning_campaign; DROP TRIGGER subject_fixed ON provisioning_campaign;
 DELETE FROM fleet_lifecyclesubject WHERE kind IN ('operation', 'campaign');
 """
 
