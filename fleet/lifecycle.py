@@ -165,6 +165,13 @@ WHERE t.seq IS NULL OR t.seq <> s.seq OR t.to_state <> s.state OR t.hash <> s.he
 ORDER BY s.id LIMIT 1
 """
 
+# A history whose subject was deleted by somebody whom no trigger stops.
+ORPHAN = """
+SELECT t.id, t.subject_kind, t.subject_id, t.seq FROM fleet_transition t
+WHERE t.subject_kind = ANY(%s) AND t.seq = 1 AND NOT EXISTS (SELECT 1 FROM {table} s WHERE s.id = t.subject_id)
+ORDER BY t.id LIMIT 1
+"""
+
 HEADS = """
 SELECT encode(sha256(coalesce(string_agg(hash, ''::bytea ORDER BY subject_kind, subject_id), ''::bytea)), 'hex'),
   count(*)
@@ -178,8 +185,10 @@ def verify() -> dict[str, Any]:
 
     Finds a changed, removed or inserted transition and a subject changed without one, also by a superuser.
     """
+    nested = connection.in_atomic_block
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ") if not connection.in_atomic_block else None
+        if not nested:  # everything as of one moment, whatever moves meanwhile
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         cursor.execute(HEADS)
         heads, chains = cursor.fetchone()
         cursor.execute("SELECT count(*) FROM fleet_transition")
@@ -199,6 +208,11 @@ def _first_broken(cursor: Any) -> dict[str, Any] | None:
         if row := cursor.fetchone():
             words = "its state, number or head is not that of its last transition"
             return {"transition": None, "kind": row[0], "subject": row[1], "seq": row[2], "words": words}
+        cursor.execute(ORPHAN.format(table=table), [kinds])
+        if row := cursor.fetchone():
+            return dict(
+                zip(("transition", "kind", "subject", "seq", "words"), (*row, "its subject is gone"), strict=True)
+            )
     return None
 
 
