@@ -21,6 +21,7 @@ from deploy.place import CHECKOUT, Place
 _TURN_WORKERS = 1  # one a site: more only share the work of the one pump
 _PROGRESS_S = 10.0
 _LOOK_S = 2.0
+_ANSWER_S = 180.0
 _DAY_S = 86_400.0
 _AT_REST_LOOKS = 2
 # Nothing has moved for so long: real seconds, and besides that simulated ones, for a burn-in is an hour of silence.
@@ -158,13 +159,15 @@ class Demo:
 
     def _wait_for(self, name: str, url: str) -> None:
         """Wait until a program answers, while all are supervised."""
-        until = time.monotonic() + 300
+        until = time.monotonic() + _ANSWER_S
         while True:
-            with contextlib.suppress(OSError, watch.AskFailed):
+            try:
                 watch.answers(url)
                 return
-            if time.monotonic() > until:
-                raise programs.CommandFailed(f"{name} does not answer at {url}; see {self.logs / name}.log")
+            except OSError as error:
+                if time.monotonic() > until:
+                    words = f"{name} does not answer at {url} ({error}); see {self.logs / name}.log"
+                    raise programs.CommandFailed(words) from error
             self.programs.look()
             time.sleep(0.1)
 
