@@ -76,6 +76,9 @@ def blank() -> dict[str, Any]:
 
 
 def typed(data: Mapping[str, Any], form: str, error: MusterError) -> Mapping[str, Any]:
-    """What a page needs to show its forms again. A request that still runs keeps its key, so that it stays one act."""
-    key = data.get("key", "") if error.code == "running" else idempotency.fresh_key()
+    """What a page needs to show its forms again. A request that still runs keeps its key, so that it stays one act.
+
+    The forms of a page add their names to the page's key: each is an act of its own.
+    """
+    key = str(data.get("key") or "").partition("-")[0] if error.code == "running" else idempotency.fresh_key()
     return {"key": key, "typed": data, "error": error, "error_form": form}

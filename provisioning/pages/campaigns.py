@@ -86,9 +86,16 @@ def campaign(request: PageRequest, id: int) -> HttpResponse:
 
 def _show(request: PageRequest, id: int, shown: Any, version: now.Version, status: int = 200) -> HttpResponse:
     context = {"here": "campaigns", **shown, **reads.page(id, request.who.sites("read"))}
-    page, part = "campaigns/campaign.html", "campaigns/_live.html"
     return live.show(
-        request, page=page, part=part, have=version.have, is_passing=version.is_passing, context=context, status=status
+        request,
+        url=reverse("campaign", args=[id]),
+        page="campaigns/campaign.html",
+        part="campaigns/_live.html",
+        have=version.have,
+        is_passing=version.is_passing,
+        context=context,
+        state=context["campaign"]["state"],
+        status=status,
     )
 
 

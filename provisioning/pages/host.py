@@ -17,9 +17,6 @@ from provisioning.engine import ask
 from provisioning.operations.registry import KINDS
 from provisioning.reads import host as reads
 
-PART = "host/_live.html"
-PAGE = "host/host.html"
-
 
 @require_safe
 @needs("read")
@@ -45,7 +42,14 @@ def _show(request: PageRequest, version: reads.Version, shown: Any, status: int 
     if at := request.GET.get("at"):
         context |= _then(version.id, at, request)
     return live.show(
-        request, page=PAGE, part=PART, have=version.have, is_passing=version.is_passing, context=context, status=status
+        request,
+        url=reverse("host", args=[context["host"]["name"]]),
+        page="host/host.html",
+        part="host/_live.html",
+        have=version.have,
+        is_passing=version.is_passing,
+        context=context,
+        status=status,
     )
 
 

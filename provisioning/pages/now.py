@@ -18,6 +18,7 @@ def now(request: PageRequest) -> HttpResponse:
     context = {"here": "now", **reads.now(request.who.sites("read"))}
     return live.show(
         request,
+        url=request.path,
         page="now/now.html",
         part="now/_live.html",
         have=version.have,

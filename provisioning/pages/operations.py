@@ -25,10 +25,17 @@ def operation(request: PageRequest, id: int) -> HttpResponse:
 
 
 def _show(request: PageRequest, version: reads.Version, shown: Any, status: int = 200) -> HttpResponse:
-    context = {"here": "operation", **shown, "operation": reads.page(version.id, request.who.sites("read"))}
-    page, part = "operation/operation.html", "operation/_live.html"
+    operation = reads.page(version.id, request.who.sites("read"))
     return live.show(
-        request, page=page, part=part, have=version.have, is_passing=version.is_passing, context=context, status=status
+        request,
+        url=reverse("operation", args=[version.id]),
+        page="operation/operation.html",
+        part="operation/_live.html",
+        have=version.have,
+        is_passing=version.is_passing,
+        context={"here": "operation", **shown, "operation": operation},
+        state=operation["state"],
+        status=status,
     )
 
 

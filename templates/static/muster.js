@@ -18,6 +18,19 @@
     if (document.hidden && event.target.hasAttribute("data-live")) event.preventDefault();
   });
 
+  // What somebody has opened stays open when the part is rendered anew.
+  let opened = new Map();
+  document.addEventListener("htmx:beforeSwap", function (event) {
+    opened = new Map(Array.from(event.detail.target.querySelectorAll("details[id]"), (one) => [one.id, one.open]));
+  });
+  document.addEventListener("htmx:afterSettle", function () {
+    opened.forEach(function (open, id) {
+      const one = document.getElementById(id);
+      if (one) one.open = open;
+    });
+    opened = new Map();
+  });
+
   document.addEventListener("htmx:afterRequest", function (event) {
     const part = event.target;
     if (!part.hasAttribute("data-live")) return;

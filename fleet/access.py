@@ -1,0 +1,60 @@
+"""Who gets in: tokens for programs, grants of roles. What a token says is shown once; only its digest is kept."""
+
+import secrets as randomness
+from datetime import timedelta
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from fleet import secrets
+from fleet.errors import BadValue, NotFound, WrongState
+from fleet.models import GRANTABLE, Grant, Site, Token
+
+MOST_DAYS = 3650
+
+
+def create_token(*, name: str, role: str, days: int, site: str | None = None) -> str:
+    """Make a token for a program, in one role, at one site or at all; returns what it must send.
+
+    Raises BadValue (422), NotFound (404), WrongState (409) when there is one of this name.
+    """
+    _known_role(role)
+    if not name.strip():
+        raise BadValue("a token needs a name", field="name", value=name, expected="who will use it")
+    if not 1 <= days <= MOST_DAYS:
+        raise BadValue("a token needs an end", field="days", value=days, expected=f"1 to {MOST_DAYS}")
+    text = randomness.token_urlsafe(32)
+    try:
+        with transaction.atomic():
+            token = Token.objects.create(
+                name=name.strip(), digest=secrets.digest(text), expires_at=timezone.now() + timedelta(days=days)
+            )
+            Grant.objects.create(token=token, role=role, site=_site(site))
+    except IntegrityError as error:
+        raise WrongState(
+            f"there is a token {name!r} already", field="name", value=name, expected="another name"
+        ) from error
+    return text
+
+
+def grant(*, user: AbstractBaseUser, role: str, site: str | None = None) -> bool:
+    """Give a person a role, at one site or at all. False when they have it already. Raises BadValue, NotFound."""
+    _known_role(role)
+    _, is_new = Grant.objects.get_or_create(user_id=user.pk, token=None, role=role, site=_site(site))
+    return is_new
+
+
+def _known_role(role: str) -> None:
+    if role not in GRANTABLE:
+        raise BadValue(f"there is no role {role!r}", field="role", value=role, expected=", ".join(GRANTABLE))
+
+
+def _site(name: str | None) -> Site | None:
+    if name is None:
+        return None
+    try:
+        return Site.objects.get(name=name)
+    except Site.DoesNotExist as error:
+        known = ", ".join(Site.objects.order_by("name").values_list("name", flat=True)) or "no site yet"
+        raise NotFound(f"there is no site {name!r}", field="site", value=name, expected=known) from error
