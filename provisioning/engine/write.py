@@ -13,6 +13,7 @@ from fleet import lifecycle
 from fleet.errors import MusterError
 from fleet.lifecycle import Move
 from provisioning.engine import effects
+from provisioning.engine.chain import cancel_rest
 from provisioning.operations.outcomes import Effect
 from provisioning.operations.registry import KINDS
 
@@ -95,10 +96,17 @@ FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS r(device, op, name)
 WHERE d.id = r.device AND d.active_operation = r.op AND d.active_step <> r.name
 """
 
+# Never for a lost one: until somebody looked, the host is its own, and so is its critical section.
 FREE = """
 UPDATE fleet_device d SET active_operation = NULL, active_kind = '', active_step = '',
-  no_power_by = CASE WHEN d.no_power_by = r.op THEN NULL ELSE d.no_power_by END, cause = r.cause
-FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS r(device, op, cause) WHERE d.id = r.device
+  no_power_by = CASE WHEN d.no_power_by = r.op THEN NULL ELSE d.no_power_by END
+FROM unnest(%s::bigint[], %s::bigint[]) AS r(device, op) WHERE d.id = r.device
+"""
+
+# Why a host is where it is. An operation that leaves the state as it is leaves this as well.
+CAUSE = """
+UPDATE fleet_device d SET cause = r.cause FROM unnest(%s::bigint[], %s::text[]) AS r(device, cause)
+WHERE d.id = r.device
 """
 
 FOLLOW = """
@@ -132,7 +140,10 @@ def _write(records: Sequence[Record]) -> set[int]:
     last = {r.op: r for r in records}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(LOCK, [list(last)])
-        cursor.execute(UPDATE, {"rows": json.dumps([_row(r) for r in last.values()])})
+        results: dict[int, dict[str, Any]] = {}
+        for r in records:
+            results.setdefault(r.op, {}).update(r.result)
+        cursor.execute(UPDATE, {"rows": json.dumps([_row(r, results[r.op]) for r in last.values()])})
         kept = {row[0] for row in cursor.fetchall()}
         if len(kept) < len(last):
             log.warning("outcomes of %s came too late: another worker has them", sorted(set(last) - kept))
@@ -148,7 +159,7 @@ def _write(records: Sequence[Record]) -> set[int]:
     return kept
 
 
-def _row(r: Record) -> dict[str, Any]:
+def _row(r: Record, result: dict[str, Any]) -> dict[str, Any]:
     return {
         "op": r.op,
         "fence": r.fence,
@@ -164,7 +175,7 @@ def _row(r: Record) -> dict[str, Any]:
         "cause": r.cause,
         "words": r.words,
         "waits_for": r.words if r.wait_s and not r.ended else "",
-        "result": r.result,
+        "result": result,
         "done": r.progress[0],
         "total": r.progress[1],
     }
@@ -200,14 +211,25 @@ def _write_ends(cursor: Any, ends: list[Record], evidence: dict[int, list[int]])
     """Operations that ended: their own transition, their host's, the next of their chain."""
     actor = lifecycle.system("engine")
     lifecycle.move_each("operation", [Move(r.op, r.ended, r.words[:500], r.cause) for r in ends], actor=actor)
-    cursor.execute(FREE, [[r.device for r in ends], [r.op for r in ends], [r.cause for r in ends]])
+    ended = [r for r in ends if r.ended != "lost"]
+    cursor.execute(FREE, [[r.device for r in ended], [r.op for r in ended]])
+    if explained := [(r.device, r.cause) for r in ended if _explains(r)]:
+        cursor.execute(CAUSE, [list(c) for c in zip(*explained, strict=True)])
     hosts = [m for r in ends if (m := _host_move(r, evidence.get(r.op, [])))]
     lifecycle.move_each("host", hosts, actor=actor)
     _into_service(cursor, ends, evidence)
     followed = [r.op for r in ends if r.ended == "succeeded"]
     if followed:
         cursor.execute(FOLLOW, [followed])
-    effects.close_windows(cursor, [r.op for r in ends if r.ended != "lost"])
+    if stopped := [r.op for r in ends if r.ended == "cancelled"]:
+        cancel_rest(stopped, actor)
+    effects.close_windows(cursor, [r.op for r in ended])
+
+
+def _explains(r: Record) -> bool:
+    """Whether this end says why its host is in its state from now on."""
+    kind = KINDS[r.kind]
+    return bool((r.ended == "succeeded" and kind.becomes) or (r.ended == "failed" and kind.fails_to))
 
 
 def _host_move(r: Record, evidence: list[int]) -> Move | None:
