@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from fleet import lifecycle
 from fleet.errors import BadValue, MusterError, NotFound, WrongState
 from fleet.models import Actor, Device
+from provisioning.engine.chain import cancel_rest
 from provisioning.engine.hint import look_soon
 from provisioning.models import Operation, Step
 from provisioning.operations import power
@@ -174,7 +175,7 @@ def cancel(*, operation_id: int, actor: Actor, reason: str) -> Operation:
         if operation.state == "queued":
             lifecycle.move("operation", [operation_id], to="cancelled", actor=actor, reason=words, cause="cancelled")
             Operation.objects.filter(pk=operation_id).update(wake_at=None, cause="cancelled", words=words, after=None)
-            _cancel_followers(operation_id, actor)
+            cancel_rest([operation_id], actor)
         elif operation.state == "active":
             _poke(operation_id, cancel_by_id=actor.pk, cancel_reason=words)
         elif operation.state != "cancelled":
@@ -191,16 +192,6 @@ def cancel(*, operation_id: int, actor: Actor, reason: str) -> Operation:
 
 def _poke(operation_id: int, **columns: Any) -> None:
     Operation.objects.filter(pk=operation_id).update(pokes=F("pokes") + 1, wake_at=Now(), **columns)
-
-
-def _cancel_followers(operation_id: int, actor: Actor) -> None:
-    """The rest of a chain has nothing to wait for any more."""
-    while followers := list(
-        Operation.objects.filter(after_id=operation_id, state="queued").values_list("id", flat=True)
-    ):
-        lifecycle.move("operation", followers, to="cancelled", actor=actor, reason="the one before it was cancelled")
-        Operation.objects.filter(pk__in=followers).update(cause="cancelled", after=None)
-        operation_id = followers[0]
 
 
 def retry(*, operation_id: int, actor: Actor, reason: str) -> Operation:
