@@ -263,7 +263,7 @@ class Demo:
     def sum_up(self) -> dict[str, Any]:
         """End web, beat and workers, and give the summary of `make demo ONCE=1`.
 
-        Besides what contracts promise: `sessions_open`, the BMCs on which a session of ours was left open.
+        Besides what contracts promise: `sessions_leaked`.
         """
         wall_s, cpu_s = time.monotonic() - self.campaign_at, self._cpu_s() - self.cpu_before
         numbers, ends = self.api.numbers(), self.api.ends()
@@ -279,7 +279,8 @@ class Demo:
             "cpu_s": round(cpu_s, 1),
             "bmc_requests": stats.get("bmc_requests", 0),
             "violations": stats.get("violations", 0),
-            "sessions_open": len(stats.get("sessions_open", {})),
+            # One session of ours a BMC is on record and used by the next worker; what is more was leaked.
+            "sessions_leaked": sum(open_ - 1 for open_ in stats.get("sessions_open", {}).values()),
             "history_ok": history.get("ok") is True,
             "seed": self.asked.seed,
         }
