@@ -70,9 +70,10 @@ UPDATE fleet_device d SET active_operation = o.id, active_kind = o.kind, active_
 FROM provisioning_operation o WHERE o.id = ANY(%s) AND d.id = o.device_id AND o.mutating
 """
 
+# Only what is still claimed: an operation that was released a moment ago has the same fence.
 RENEW = """
 UPDATE provisioning_operation o SET claimed_until = now() + %(claim_s)s * interval '1 s'
-FROM unnest(%(ids)s::bigint[], %(fences)s::bigint[]) AS r(id, fence) WHERE o.id = r.id AND o.fence = r.fence
+FROM unnest(%(ids)s::bigint[], %(fences)s::bigint[]) AS r(id, fence) WHERE o.id = r.id AND o.fence = r.fence AND o.claimed_until IS NOT NULL
 """
 
 NEXT_DUE = """
