@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, InternalError, connection, transaction
+from psycopg.errors import UniqueViolation
 
 from fleet.errors import WrongState
 from fleet.models import Actor, LifecycleEdge, LifecycleSubject
@@ -65,7 +66,8 @@ def move(
 ) -> list[Moved]:
     """Move any number of subjects of one kind to one state, all or none, in one statement.
 
-    Raises WrongState (409) that names every subject that cannot go. Must run where a transaction is open or alone.
+    Raises WrongState (409) that names every subject that cannot go, IntegrityError when the new state breaks a unique
+    index of the subject's table.
     """
     return move_each(kind, [Move(i, to, reason, cause, tuple(evidence)) for i in ids], actor=actor)
 
@@ -93,6 +95,8 @@ def move_each(kind: str, moves: Iterable[Move], *, actor: Actor) -> list[Moved]:
                 missing = sorted({m.subject_id for m in wanted} - {r.subject_id for r in rows})
                 raise WrongState(f"{kind} {missing[0]} does not exist", code="not_found", field="id", value=missing)
     except (InternalError, IntegrityError) as error:
+        if isinstance(error.__cause__, UniqueViolation):
+            raise  # a rule of the subject's own table, not of the lifecycle: the caller has the words
         raise _refusal(kind, wanted, actor, error) from error
     return rows
 

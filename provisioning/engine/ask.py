@@ -45,9 +45,10 @@ def check_kind(kind: str, params: Mapping[str, Any]) -> None:
             value=params[unknown[0]],
             expected=expected,
         )
-    if kind == "power" and params.get("action") not in power.ACTIONS:
+    action = params.get("action")
+    if kind == "power" and not (isinstance(action, str) and action in power.ACTIONS):
         expected = ", ".join(sorted(power.ACTIONS))
-        raise BadValue("power needs an action", field="params.action", value=params.get("action"), expected=expected)
+        raise BadValue("power needs an action", field="params.action", value=action, expected=expected)
     if not isinstance(params.get("into_service", False), bool):
         raise BadValue(
             "into_service is true or false",
@@ -200,6 +201,7 @@ def retry(*, operation_id: int, actor: Actor, reason: str) -> Operation:
     with transaction.atomic():
         operation = _locked(operation_id)
         _must_be(operation, "failed")
+        _may_start(operation)
         _requeue(operation, actor, words, step=_safe_step(operation))
     operation.refresh_from_db()
     return operation
@@ -211,6 +213,7 @@ def skip(*, operation_id: int, actor: Actor, reason: str) -> Operation:
     with transaction.atomic():
         operation = _locked(operation_id)
         _must_be(operation, "failed")
+        _may_start(operation)
         steps = KINDS[operation.kind].steps
         if operation.step + 1 >= len(steps):
             raise WrongState(
@@ -239,6 +242,12 @@ def _must_be(operation: Operation, state: str) -> None:
         raise WrongState(
             f"operation {operation.pk} is {operation.state}", field="state", value=operation.state, expected=state
         )
+
+
+def _may_start(operation: Operation) -> None:
+    """The host may have gone elsewhere since the failure, into service even."""
+    if operation.device is not None:
+        refuse(operation.kind, [operation.device])
 
 
 def _safe_step(operation: Operation) -> int:
@@ -291,9 +300,21 @@ def found(*, operation_id: int, actor: Actor, reason: str, go_on: bool) -> Opera
                 operation_id, ended_at=None, attempt=operation.attempt + 1, step_started_at=None, step_deadline_at=None
             )
         else:
-            Device.objects.filter(active_operation=operation_id).update(
-                active_operation=None, active_kind="", active_step="", no_power_by=None
-            )
+            _give_back(operation, words)
         look_soon()
     operation.refresh_from_db()
     return operation
+
+
+def _give_back(operation: Operation, words: str) -> None:
+    """A lost operation failed: its host is free, and goes where a failure of its kind takes it."""
+    Device.objects.filter(active_operation=operation.pk).update(
+        active_operation=None, active_kind="", active_step="", no_power_by=None
+    )
+    device, to = operation.device, KINDS[operation.kind].fails_to
+    if device is None or not to or device.state not in KINDS[operation.kind].from_states - {to}:
+        return
+    reason = f"{operation.kind}, step {operation.step_name}: {words}"[:REASON_LIMIT]
+    engine = lifecycle.system("engine")
+    lifecycle.move("host", [device.pk], to=to, actor=engine, reason=reason, cause="outcome_unknown")
+    Device.objects.filter(pk=device.pk).update(cause="outcome_unknown")

@@ -97,6 +97,10 @@ class Flight:
     async def _outcome(self, context: Context) -> Outcome:
         if self.row["cancel_by_id"] and not (self.step.no_power and self.sent):
             return Fail(self.row["cancel_reason"] or "cancelled", "cancelled")
+        if self.row["host_state"] not in self.kind.from_states:
+            return Fail(
+                f"the host is {self.row['host_state']} now: {self.kind.name} has no business there", "wrong_state"
+            )
         if settings.TIME_SCALE != 1 and not _is_loopback(self.target.base_url):
             return Fail(
                 f"time runs {settings.TIME_SCALE:g} times as fast here: only loopback BMCs are touched", "time_scale"

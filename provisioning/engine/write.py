@@ -229,12 +229,16 @@ def _write_ends(cursor: Any, ends: list[Record], evidence: dict[int, list[int]])
 def _explains(r: Record) -> bool:
     """Whether this end says why its host is in its state from now on."""
     kind = KINDS[r.kind]
+    if r.host_state not in kind.from_states:
+        return False
     return bool((r.ended == "succeeded" and kind.becomes) or (r.ended == "failed" and kind.fails_to))
 
 
 def _host_move(r: Record, evidence: list[int]) -> Move | None:
-    """Where the host goes with this end, None when it stays."""
+    """Where the host goes with this end, None when it stays; always where a person put it meanwhile."""
     kind = KINDS[r.kind]
+    if r.host_state not in kind.from_states:
+        return None
     if r.ended == "succeeded" and kind.becomes and r.host_state != kind.becomes:
         return Move(r.device, kind.becomes, f"{r.kind}: {r.words}"[:500], "", tuple(evidence))
     if r.ended == "failed" and kind.fails_to and r.host_state != kind.fails_to:

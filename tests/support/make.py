@@ -48,10 +48,10 @@ def profile(**changes: Any) -> Profile:
 
 
 @cache
-def path_to(kind: str, state: str) -> tuple[Edge, ...]:
-    """The shortest way along the edges of a kind from nothing to a state."""
-    ways: deque[tuple[str, tuple[Edge, ...]]] = deque([("", ())])
-    seen = {""}
+def path_to(kind: str, state: str, start: str = "") -> tuple[Edge, ...]:
+    """The shortest way along the edges of a kind to a state, from nothing or from another state."""
+    ways: deque[tuple[str, tuple[Edge, ...]]] = deque([(start, ())])
+    seen = {start}
     while ways:
         at, way = ways.popleft()
         if at == state and way:
@@ -63,9 +63,9 @@ def path_to(kind: str, state: str) -> tuple[Edge, ...]:
     raise AssertionError(f"no way to {kind} {state}")
 
 
-def bring(kind: str, ids: list[int], state: str) -> None:
-    """Move new subjects to a state, each edge by a role that may take it."""
-    for edge in path_to(kind, state):
+def bring(kind: str, ids: list[int], state: str, *, start: str = "") -> None:
+    """Move subjects to a state, each edge by a role that may take it; new ones unless start says where they are."""
+    for edge in path_to(kind, state, start):
         lifecycle.move(kind, ids, to=edge.to_state, actor=actor(edge.roles[0]), reason="made for a test")
 
 

@@ -349,3 +349,16 @@ def test_a_success_that_earns_a_state_clears_the_cause(bench, kind):
     type(operation.device).objects.filter(pk=operation.device_id).update(cause="part_missing")
     bench.turn()
     assert (now_is(operation).device.state, operation.device.cause) == ("installed", "")
+
+
+def test_a_host_that_was_put_elsewhere_meanwhile_is_left_alone(bench, kind):
+    """An install that waited in a paused campaign must not begin on a host that serves."""
+    script = kind()
+    operation = asked("burned_in")
+    make.bring("host", [operation.device_id], "in_service", start="burned_in")
+    bench.turn()
+    now_is(operation)
+    assert (operation.state, operation.cause) == ("failed", "wrong_state")
+    assert operation.words == "the host is in_service now: rehearsal has no business there"
+    assert script.seen == [] and bench.bmc.calls == []
+    assert (operation.device.state, operation.device.cause) == ("in_service", "")
