@@ -9,6 +9,9 @@ from provisioning.operations.context import Context
 from provisioning.operations.kinds import MINUTE, Kind, Step
 from provisioning.operations.outcomes import CloseWindow, Done, Evidence, Fail, HostSeen, Outcome, Retry, Wait
 
+# POST takes 15 min at p99, a first boot some more.
+HOME_S = 25 * MINUTE
+
 
 def orders(ctx: Context) -> dict[str, Any]:
     """What the ramdisk is told: which image onto which disk, by role or serial and never by name."""
@@ -55,8 +58,7 @@ async def phone_home(ctx: Context) -> Outcome:
     window = ctx.window
     home = window.phone_home if window else None
     if window is None or home is None:
-        waited = pace.field_minutes((ctx.now - ctx.step_started_at).total_seconds())
-        return Wait(10 * MINUTE, f"rebooted {waited:.0f} min ago, no phone-home yet")
+        return await _not_home(ctx)
     if home.get("boot_id") == window.boot_id:
         return Fail("phoned home with the ramdisk's boot id: it did not reboot", "no_phone_home")
     if home.get("image") != ctx.result.get("image"):
@@ -64,6 +66,20 @@ async def phone_home(ctx: Context) -> Outcome:
     evidence = Evidence("phone_home", f"boot id {home.get('boot_id')}", dict(home))
     seen = HostSeen({"boot_id": home.get("boot_id")})
     return Done("phoned home", {"boot_id": home.get("boot_id")}, (evidence, seen, CloseWindow()))
+
+
+async def _not_home(ctx: Context) -> Outcome:
+    """Time for a POST and a first boot; longer only for a host that is still in POST."""
+    waited = (ctx.now - ctx.step_started_at).total_seconds()
+    minutes = pace.field_minutes(waited)
+    words = f"rebooted {minutes:.0f} min ago, no phone-home yet"
+    if waited < pace.seconds(HOME_S):
+        return Wait(HOME_S - minutes * MINUTE + 1, words)
+    state = await ctx.bmc.system()
+    words = f"{words}; power {state.power}, {state.boot_progress or 'progress unknown'}"
+    if state.boot_progress in netboot.IN_POST:
+        return Wait(5 * MINUTE, words)
+    return Fail(words, "no_phone_home")
 
 
 def agent_token(serial: str, boot_id: str) -> str:

@@ -7,7 +7,7 @@ from provisioning.simulator import draw, reference
 from provisioning.simulator.host import Host
 from provisioning.simulator.job import DONE, MESSAGES, Job
 
-CONFIG_S = (120.0, 200.0)
+CONFIG_S = (60.0, 100.0)
 DOWNLOAD_S = 60.0
 COPY_S = 600.0
 KEPT = 64

@@ -11,7 +11,7 @@ from provisioning.simulator.boot_client import Answer
 from provisioning.simulator.host import Host, Installed, RamdiskRun
 from provisioning.simulator.outcome import Outcome
 
-WRITE_S = 240.0
+WRITE_S = 150.0
 WRITE_STEPS = (25, 50, 75)
 WRITE_FAILS_AFTER = 25
 RANGE = 65536
