@@ -73,7 +73,8 @@ FROM provisioning_operation o WHERE o.id = ANY(%s) AND d.id = o.device_id AND o.
 # Only what is still claimed: an operation that was released a moment ago has the same fence.
 RENEW = """
 UPDATE provisioning_operation o SET claimed_until = now() + %(claim_s)s * interval '1 s'
-FROM unnest(%(ids)s::bigint[], %(fences)s::bigint[]) AS r(id, fence) WHERE o.id = r.id AND o.fence = r.fence AND o.claimed_until IS NOT NULL
+FROM unnest(%(ids)s::bigint[], %(fences)s::bigint[]) AS r(id, fence)
+WHERE o.id = r.id AND o.fence = r.fence AND o.claimed_until IS NOT NULL
 """
 
 NEXT_DUE = """
@@ -102,7 +103,7 @@ j AS (
     (SELECT coalesce(array_agg(t), '{}') FROM unnest(l.power_at) t
       WHERE t > l.at - %(hour)s * interval '1 s') AS powers,
     CASE WHEN l.fence <> w.fence OR l.state <> 'active' THEN 'fence'
-         WHEN l.claimed_until <= l.at + %(call_s)s * interval '1 s' THEN 'fence'
+         WHEN coalesce(l.claimed_until, l.at) <= l.at + %(call_s)s * interval '1 s' THEN 'fence'
          WHEN l.observe_only THEN 'observe_only'
          WHEN l.held > 0 AND NOT w.beacon THEN 'hold'
          WHEN w.power AND l.no_power_by IS NOT NULL AND l.no_power_by <> w.op THEN 'critical'

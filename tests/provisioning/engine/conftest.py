@@ -1,6 +1,7 @@
 """A bench for turns without a worker, and the kind `rehearsal`."""
 
 import pytest
+from django.test import override_settings
 
 from tests.provisioning.engine.turns import Bench, Script, rehearsal
 
@@ -20,3 +21,17 @@ def kind(monkeypatch):
         return rehearsal(monkeypatch, script or Script(), **columns)
 
     return use
+
+
+@pytest.fixture
+def settings_of():
+    """settings_of(TIME_SCALE=60): other settings until the end of the test."""
+    changed = []
+
+    def use(**values) -> None:
+        changed.append(override_settings(**values))
+        changed[-1].enable()
+
+    yield use
+    for one in reversed(changed):
+        one.disable()
