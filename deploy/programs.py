@@ -107,8 +107,9 @@ class Program:
         self._forget()
 
 
-def _last_lines(log: Path, n: int) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-n:])
+def _last_lines(log: Path, n: int, *, after: int = 0) -> str:
+    """The last n lines of what stands behind the first `after` bytes."""
+    return "\n".join(log.read_bytes()[after:].decode(errors="replace").splitlines()[-n:])
 
 
 def _ending(code: int) -> str:
@@ -155,6 +156,7 @@ def command(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path
     right: the exit codes that are no failure. Raises CommandFailed for the others.
     """
     with log.open("ab") as errors:
+        before = errors.tell()
         # Its own session: Ctrl-C reaches the launcher alone, which then ends the command.
         child = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=dict(env), cwd=cwd,
@@ -170,5 +172,5 @@ def command(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path
         file.write(output)
     if child.returncode not in right:
         kind = BadInput if child.returncode == _BAD_INPUT else CommandFailed
-        raise kind(f"{' '.join(argv[1:])}: {_ending(child.returncode)}\n{_last_lines(log, 15)}")
+        raise kind(f"{' '.join(argv[1:])}: {_ending(child.returncode)}\n{_last_lines(log, 15, after=before)}")
     return output
