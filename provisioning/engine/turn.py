@@ -153,8 +153,9 @@ class Pump:
         return len(rows)
 
     def _landed(self, op: int, task: asyncio.Task[None]) -> None:
-        self.flights.pop(op, None)
-        self.fences.pop(op, None)
+        if self.flights.get(op) is task:  # a newer flight of the same operation keeps its claim
+            self.flights.pop(op)
+            self.fences.pop(op, None)
         if not task.cancelled() and (error := task.exception()):
             log.error("operation %d: its flight broke; its claim will run out", op, exc_info=error)
         self.hurry.set()
@@ -178,7 +179,7 @@ class Pump:
                 kept = set()
             for record, future in batch:
                 if not future.done():
-                    future.set_result(record.op in kept)
+                    future.set_result((record.op, record.fence) in kept)
             if any(record.ended for record, _ in batch):
                 await in_thread(self.outcomes_db, campaign.release)
 

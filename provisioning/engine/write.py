@@ -14,6 +14,7 @@ from fleet.errors import MusterError
 from fleet.lifecycle import Move
 from provisioning.engine import effects
 from provisioning.engine.chain import cancel_rest
+from provisioning.engine.text import clean
 from provisioning.operations.outcomes import Effect
 from provisioning.operations.registry import KINDS
 
@@ -119,15 +120,16 @@ SERVABLE = (
 )
 
 
-def write(records: Sequence[Record]) -> set[int]:
-    """Write a batch; returns the operations whose fencing number still held. One that cannot be written fails alone."""
+def write(records: Sequence[Record]) -> set[tuple[int, int]]:
+    """Write a batch; returns (operation, fence) of those whose number still held. One that cannot be written is alone."""
+    records = [clean(record) for record in records]
     try:
         return _write(records)
     except (MusterError, Error):
         if len({r.op for r in records}) == 1:
             raise
         log.exception("a batch of %d outcomes could not be written; writing one by one", len(records))
-    done: set[int] = set()
+    done: set[tuple[int, int]] = set()
     for op in dict.fromkeys(r.op for r in records):
         try:
             done |= _write([r for r in records if r.op == op])
@@ -136,24 +138,27 @@ def write(records: Sequence[Record]) -> set[int]:
     return done
 
 
-def _write(records: Sequence[Record]) -> set[int]:
-    last = {r.op: r for r in records}
+def _write(records: Sequence[Record]) -> set[tuple[int, int]]:
+    newest = {r.op: r.fence for r in sorted(records, key=lambda r: r.fence)}
+    last = {r.op: r for r in records if r.fence == newest[r.op]}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(LOCK, [list(last)])
         results: dict[int, dict[str, Any]] = {}
         for r in records:
-            results.setdefault(r.op, {}).update(r.result)
+            if r.fence == newest[r.op]:
+                results.setdefault(r.op, {}).update(r.result)
         cursor.execute(UPDATE, {"rows": json.dumps([_row(r, results[r.op]) for r in last.values()])})
-        kept = {row[0] for row in cursor.fetchall()}
-        if len(kept) < len(last):
-            log.warning("outcomes of %s came too late: another worker has them", sorted(set(last) - kept))
-        good = sorted((r for r in records if r.op in kept), key=lambda r: r.device)
+        kept = {(row[0], newest[row[0]]) for row in cursor.fetchall()}
+        good = sorted((r for r in records if (r.op, r.fence) in kept), key=lambda r: r.device)
+        if len(good) < len(records):
+            late = sorted({r.op for r in records if (r.op, r.fence) not in kept})
+            log.warning("outcomes of %s came too late: another worker has them", late)
         if not good:
             return kept
         cursor.execute(LOCK_DEVICES, [sorted({r.device for r in good})])
         _write_rows(cursor, good)
         evidence = effects.write(cursor, good)
-        ends = sorted((r for r in last.values() if r.op in kept and r.ended), key=lambda r: r.device)
+        ends = sorted((r for r in good if r.ended and r is last[r.op]), key=lambda r: r.device)
         if ends:
             _write_ends(cursor, ends, evidence)
     return kept

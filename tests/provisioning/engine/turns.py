@@ -85,7 +85,7 @@ class Bench:
         self.records.append(record)
         if self.late:
             self.late(record)
-        return record.op in write.write([record])
+        return (record.op, record.fence) in write.write([record])
 
     async def permit(self, want: Want) -> Permit:
         refusal, intent = claim.intend([want])[0]
