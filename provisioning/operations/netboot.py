@@ -14,14 +14,13 @@ LOOP_ASKS = 5
 NO_ASK_S = 30 * MINUTE
 POST_LIMIT_S = 45 * MINUTE
 BOOT_TRIES = 2
-# BootProgress values (Redfish) that mean: still in POST.
+# BootProgress values (Redfish) that mean: still in POST. Hardware that is initialized looks for a boot device already.
 IN_POST = {
     "PrimaryProcessorInitializationStarted",
     "BusInitializationStarted",
     "MemoryInitializationStarted",
     "SecondaryProcessorInitializationStarted",
     "PCIResourceConfigStarted",
-    "SystemHardwareInitializationComplete",
 }
 
 
