@@ -33,7 +33,8 @@ class Grant(models.Model):
         constraints = [
             one_of("role", GRANTABLE, "grant_role"),
             models.CheckConstraint(
-                condition=models.Q(user__isnull=False, token__isnull=True) | models.Q(user__isnull=True, token__isnull=False),
+                condition=models.Q(user__isnull=False, token__isnull=True)
+                | models.Q(user__isnull=True, token__isnull=False),
                 name="grant_of_one",
             ),
             models.UniqueConstraint(fields=["user", "token", "role", "site"], name="grant_once", nulls_distinct=False),

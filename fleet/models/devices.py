@@ -77,7 +77,10 @@ class Device(Subject):
             one_of("kind", ["host", "switch"], "device_kind"),
             one_of("health", HEALTH, "device_health"),
         ]
-        indexes = [models.Index(fields=["state", "name"], name="device_state"), models.Index(fields=["rack"], name="device_rack")]
+        indexes = [
+            models.Index(fields=["state", "name"], name="device_state"),
+            models.Index(fields=["rack"], name="device_rack"),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -70,10 +70,14 @@ class Finding(models.Model):
     class Meta:
         constraints = [
             one_of("severity", SEVERITIES, "finding_severity"),
-            models.UniqueConstraint(fields=["stable_id"], name="finding_open_once", condition=models.Q(closed_at__isnull=True)),
+            models.UniqueConstraint(
+                fields=["stable_id"], name="finding_open_once", condition=models.Q(closed_at__isnull=True)
+            ),
         ]
         indexes = [
-            models.Index(fields=["device", "severity"], name="finding_open", condition=models.Q(closed_at__isnull=True)),
+            models.Index(
+                fields=["device", "severity"], name="finding_open", condition=models.Q(closed_at__isnull=True)
+            ),
             models.Index(fields=["device", "-opened_at"], name="finding_device"),
         ]
 

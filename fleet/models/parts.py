@@ -20,7 +20,9 @@ class Part(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["kind", "serial"], name="part_once"),
-            models.UniqueConstraint(fields=["device", "kind", "slot"], name="slot_once", condition=models.Q(device__isnull=False)),
+            models.UniqueConstraint(
+                fields=["device", "kind", "slot"], name="slot_once", condition=models.Q(device__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

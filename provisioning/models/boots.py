@@ -48,7 +48,9 @@ class BootWindow(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["device"], name="one_open_window", condition=models.Q(closed_at__isnull=True)),
+            models.UniqueConstraint(
+                fields=["device"], name="one_open_window", condition=models.Q(closed_at__isnull=True)
+            ),
         ]
         indexes = [
             models.Index(fields=["operation"], name="window_operation"),

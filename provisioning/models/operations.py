@@ -66,7 +66,9 @@ class Operation(Subject):
             models.Index(fields=["device", "-id"], name="operation_device"),
             models.Index(fields=["campaign", "state"], name="operation_campaign"),
             models.Index(fields=["state", "-id"], name="operation_state"),
-            models.Index(fields=["claimed_by"], name="operation_claims", condition=models.Q(claimed_until__isnull=False)),
+            models.Index(
+                fields=["claimed_by"], name="operation_claims", condition=models.Q(claimed_until__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
