@@ -9,6 +9,7 @@ import time
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ _DAY_S = 86_400.0
 _AT_REST_LOOKS = 2
 # Nothing has moved for so long: real seconds, and besides that simulated ones, for a burn-in is an hour of silence.
 _STALL_S, _STALL_SIMULATED_S = 900.0, 4 * 3600.0
-_ACTING = ("web", "beat", "worker")
-_WORLD = ("simulator",)
+# Workers end while the hardware still answers; then the world stands still, and with it what it talks to.
+_ACTING = ("beat", "worker")
+_WORLD = ("web", "simulator")
 
 
 def say(words: str) -> None:
@@ -56,7 +58,7 @@ class Demo:
     def start(self) -> None:
         """Bring everything up, in the order in which one needs the other."""
         self._prepare_folder()
-        self.ports = options.free_ports(self.asked)
+        self.ports = self._choose_ports()
         self.env = {**os.environ, **self._servers(), **self._settings()}
         say("migrating the database")
         self._manage("migrate")
@@ -83,6 +85,13 @@ class Demo:
             if not path.exists():
                 with open(path, "wb", opener=lambda file, flags: os.open(file, flags, 0o600)) as out:
                     out.write(fresh + b"\n")
+
+    def _choose_ports(self) -> options.Ports:
+        kept = self.run / "ports.json"
+        before = options.Ports(**json.loads(kept.read_text())) if kept.exists() else None
+        ports = options.free_ports(self.asked, before)
+        kept.write_text(json.dumps(asdict(ports)))
+        return ports
 
     def _servers(self) -> dict[str, str]:
         if self.embedded:
@@ -261,7 +270,7 @@ class Demo:
             link.flushall()
 
     def sum_up(self) -> dict[str, Any]:
-        """End web, beat and workers, and give the summary of `make demo ONCE=1`.
+        """End beat and workers, and give the summary of `make demo ONCE=1`.
 
         Besides what contracts promise: `sessions_leaked`.
         """
@@ -286,7 +295,7 @@ class Demo:
         }
 
     def stop(self) -> None:
-        """End what still runs: web, beat and workers, then the simulator, then Valkey and PostgreSQL."""
+        """End what still runs: beat and workers, then web and simulator, then Valkey, then PostgreSQL."""
         self.programs.stop([_ACTING, _WORLD])
         if self.embedded:
             embedded.stop(self.place)

@@ -32,6 +32,9 @@ class Ports:
     control: int
 
 
+_DEFAULT_PORTS = Ports(web=8000, bmc=18443, agent=17777, control=18080)
+
+
 @dataclass(frozen=True)
 class Options:
     """faults: `bringup`, `none` or the absolute path of a JSON file. port: the web's, None when it was not given."""
@@ -133,15 +136,19 @@ def keep(options: Options) -> dict[str, object]:
     return {name: getattr(options, name) for name in _FIXED}
 
 
-def free_ports(options: Options) -> Ports:
-    """The default ports, or free ones where they are taken, which is said. Raises BadOption for a taken PORT."""
+def free_ports(options: Options, before: Ports | None = None) -> Ports:
+    """The default ports, or free ones where they are taken, which is said. Raises BadOption for a taken PORT.
+
+    before: those of the start before, which are kept: hosts that are about to boot hold the web's address.
+    """
     if options.port is not None and not _is_free(options.port, "127.0.0.1"):
         raise BadOption("port", str(options.port), "another program listens there; leave PORT out to get a free one")
+    wanted = before or _DEFAULT_PORTS
     return Ports(
-        web=options.port or _free("the web", 8000, "127.0.0.1"),
-        bmc=_free("the simulated BMCs", 18443, ""),
-        agent=_free("the agents of simulated hosts", 17777, ""),
-        control=_free("the simulator's control", 18080, "127.0.0.1"),
+        web=options.port or _free("the web", wanted.web, "127.0.0.1"),
+        bmc=_free("the simulated BMCs", wanted.bmc, ""),
+        agent=_free("the agents of simulated hosts", wanted.agent, ""),
+        control=_free("the simulator's control", wanted.control, "127.0.0.1"),
     )
 
 

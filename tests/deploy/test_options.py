@@ -68,3 +68,18 @@ def test_a_taken_port_is_refused_when_it_was_asked_for(capsys: pytest.CaptureFix
             options.free_ports(options.parse([f"port={port}"]))
         assert options._free("the web", port, "127.0.0.1") != port
     assert f"port {port} is taken: the web will listen on" in capsys.readouterr().err
+
+
+def test_the_ports_of_the_start_before_are_kept() -> None:
+    before = options.Ports(*free_ports(4))
+    assert options.free_ports(options.parse([]), before) == before
+
+
+def free_ports(n: int) -> list[int]:
+    probes = [socket.socket() for _ in range(n)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
