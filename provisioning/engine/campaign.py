@@ -53,9 +53,9 @@ def select_hosts(select: Mapping[str, Any]) -> list[Device]:
         )
     if not select:
         raise BadValue("select says which hosts", field="select", value=select, expected=", ".join(fields))
+    for name, value in select.items():
+        _check(name, value)
     hosts = select.get("hosts")
-    if hosts is not None and not (isinstance(hosts, list) and all(isinstance(h, str) for h in hosts)):
-        raise BadValue("hosts is a list of names", field="select.hosts", value=hosts, expected='["host-001"]')
     filters = {fields[name]: value for name, value in select.items()}
     found = list(Device.objects.filter(kind="host", role="host", **filters).order_by("name"))
     if hosts is not None and (missing := sorted(set(hosts) - {d.name for d in found})):
@@ -63,6 +63,20 @@ def select_hosts(select: Mapping[str, Any]) -> list[Device]:
     if not found:
         raise NotFound("no host matches", field="select", value=dict(select))
     return found
+
+
+def _check(name: str, value: Any) -> None:
+    """422 for what no host can be called: the database would refuse it, or find something else."""
+    if name == "hosts":
+        right, expected = isinstance(value, list) and all(_is_name(v) for v in value), '["host-001"]'
+    else:
+        right, expected = _is_name(value), "a name"
+    if not right:
+        raise BadValue(f"{name} is not {expected}", field=f"select.{name}", value=value, expected=expected)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable()
 
 
 def create(

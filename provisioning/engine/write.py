@@ -121,7 +121,7 @@ SERVABLE = (
 
 
 def write(records: Sequence[Record]) -> set[tuple[int, int]]:
-    """Write a batch; returns (operation, fence) of those whose number still held. One that cannot be written is alone."""
+    """Write a batch, each operation alone if need be; returns (operation, fence) of those whose number still held."""
     records = [clean(record) for record in records]
     try:
         return _write(records)

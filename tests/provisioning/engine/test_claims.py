@@ -295,11 +295,10 @@ class TestBatches:
         kind()
         operation = asked()
         claim.claim(room=10, worker=ME)
-        said = record(
-            now_is(operation), words=f"it said {dirt}", result={"said": [dirt]}, log_lines=(f"{dirt}",),
-            traceback=f"{dirt}", effects=(Seen("facts", f"{dirt}", {"x": {"y": dirt}}), OpenFinding("health", "x", "info", f"{dirt}")),
-        )  # fmt: skip
-        assert write.write([said]) == {(operation.pk, operation.fence)}
+        text = f"it said {dirt}"
+        seen = (Seen("facts", text, {"x": {"y": dirt}}), OpenFinding("health", "x", "info", text))
+        more = {"words": text, "log_lines": (text,), "traceback": text, "effects": seen}
+        assert write.write([record(now_is(operation), result={"said": [dirt]}, **more)])
         kept = Evidence.objects.get().data["x"]["y"]
         assert now_is(operation).result["said"] == [kept]
         assert kept in ("a\N{REPLACEMENT CHARACTER}b", "nan", "inf")

@@ -1,0 +1,266 @@
+"""Many hosts under one request: chains, a limit, pause, halt and an end."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from fleet import lifecycle
+from fleet.errors import BadValue, NotFound, WrongState
+from fleet.models import Device, Transition
+from provisioning.engine import ask, campaign, claim
+from provisioning.models import Campaign, Operation
+from provisioning.operations.outcomes import Fail, Wait
+from provisioning.operations.registry import CHAINS
+from tests.provisioning.engine.turns import LONG_AGO, Script
+from tests.support import make
+
+BRING_UP = ("identify", "inspect", "update", "burn_in", "install", "validate")
+
+
+def start(n: int = 3, *, at_once: int | None = None, kind: str = "bring_up", state: str = "cabled") -> Campaign:
+    names = [h.name for h in make.hosts(n, state)]
+    return campaign.create(
+        kind=kind, select={"hosts": names}, params={}, at_once=at_once, actor=make.actor("O", "Ann"), reason="new rack"
+    )
+
+
+def due() -> list[Operation]:
+    return list(Operation.objects.filter(state="queued", wake_at__isnull=False, after=None).order_by("pk"))
+
+
+def end(operation: Operation, state: str = "succeeded") -> None:
+    """As the engine would end it, with what follows."""
+    engine = lifecycle.system("engine")
+    if operation.state == "queued":
+        lifecycle.move("operation", [operation.pk], to="active", actor=engine, reason="claimed")
+    lifecycle.move("operation", [operation.pk], to=state, actor=engine, reason="ended")
+    if state == "succeeded":
+        Operation.objects.filter(after=operation).update(after=None, wake_at=LONG_AGO)
+
+
+@pytest.mark.usefixtures("db")
+class TestAskingForOne:
+    def test_a_bring_up_is_a_chain_of_operations_for_each_host(self):
+        made = start(3)
+        assert (made.state, made.hosts, made.seq) == ("running", 3, 2)
+        for host in Device.objects.all():
+            chain = list(Operation.objects.filter(device=host).order_by("chain_n"))
+            assert tuple(o.kind for o in chain) == BRING_UP == CHAINS["bring_up"]
+            assert [o.after_id for o in chain] == [None, *(o.pk for o in chain[:-1])]
+            assert [o.wake_at is None for o in chain] == [False] + [True] * 5
+            assert chain[-1].params == {"into_service": True} and {o.state for o in chain} == {"queued"}
+        moves = Transition.objects.filter(subject_kind="campaign").order_by("seq")
+        assert [(m.to_state, m.reason, m.actor.name) for m in moves] == [
+            ("draft", "new rack", "Ann"), ("running", "new rack", "Ann"),
+        ]  # fmt: skip
+
+    def test_it_costs_the_same_statements_for_few_and_for_many(self):
+        counts = []
+        for pod, n in (("few", 2), ("many", 50)):
+            make.hosts(n, "cabled", pod=pod)
+            with CaptureQueriesContext(connection) as queries:
+                campaign.create(kind="bring_up", select={"pod": pod}, params={}, at_once=1, actor=make.actor())
+            counts.append(len(queries))
+        assert counts[0] == counts[1]
+
+    def test_hosts_that_wait_in_a_chain_do_not_stand_in_its_way(self):
+        """Operations of a chain wait outside the unique index until the one before has succeeded."""
+        start(1)
+        assert Operation.objects.filter(state="queued", mutating=True).count() == 6
+
+    @pytest.mark.parametrize(
+        ("kind", "select", "params", "error", "field"),
+        [
+            ("explode", {"state": "cabled"}, {}, BadValue, "kind"),
+            ("bring_up", {"state": "cabled"}, {"fast": 1}, BadValue, "params.fast"),
+            ("power", {"state": "cabled"}, {}, BadValue, "params.action"),
+            ("bring_up", {}, {}, BadValue, "select"),
+            ("bring_up", {"colour": "red"}, {}, BadValue, "select.colour"),
+            ("bring_up", {"hosts": "host-0001"}, {}, BadValue, "select.hosts"),
+            ("bring_up", {"hosts": [1]}, {}, BadValue, "select.hosts"),
+            ("bring_up", {"hosts": None}, {}, BadValue, "select.hosts"),
+            ("bring_up", {"hosts": []}, {}, NotFound, "select"),
+            ("bring_up", {"state": ["cabled"]}, {}, BadValue, "select.state"),
+            ("bring_up", {"pod": {"a": 1}}, {}, BadValue, "select.pod"),
+            ("bring_up", {"rack": None}, {}, BadValue, "select.rack"),
+            ("bring_up", {"row": "a\0b"}, {}, BadValue, "select.row"),
+            ("bring_up", {"hosts": ["a\0b"]}, {}, BadValue, "select.hosts"),
+            ("bring_up", {"hosts": ["no-such-host"]}, {}, NotFound, "select.hosts"),
+            ("bring_up", {"state": "burned_in"}, {}, NotFound, "select"),
+        ],
+    )
+    def test_what_cannot_be_is_refused_by_its_field(self, kind, select, params, error, field):
+        make.host("cabled")
+        with pytest.raises(error) as refused:
+            campaign.create(kind=kind, select=select, params=params, at_once=None, actor=make.actor())
+        assert refused.value.field == field
+        assert not Campaign.objects.exists() and not Operation.objects.exists()
+
+    def test_every_host_that_cannot_take_part_is_named(self):
+        ready, late = make.host("cabled"), make.host("installed")
+        with pytest.raises(WrongState) as refused:
+            campaign.create(
+                kind="bring_up", select={"hosts": [ready.name, late.name]}, params={}, at_once=None, actor=make.actor()
+            )
+        assert [e["value"] for e in refused.value.errors] == [late.name]
+        assert not Campaign.objects.exists()
+
+    def test_switches_are_never_selected(self):
+        make.switch("cabled")
+        host = make.host("cabled")
+        assert campaign.select_hosts({"state": "cabled"}) == [host]
+
+
+class TestChain:
+    def chain(self, kind, **answers):
+        kind(Script(**answers))
+        host = make.wired_host("burned_in")
+        asked = [ask.Asked("rehearsal", host, {}, None if n == 0 else n - 1, n) for n in range(2)]
+        return ask.create(asked, actor=make.actor())
+
+    def test_the_next_begins_when_the_one_before_has_succeeded(self, bench, kind):
+        _, second = self.chain(kind)
+        assert bench.turn() == 1
+        second.refresh_from_db()
+        assert (second.state, second.after_id) == ("queued", None) and second.wake_at is not None
+        assert bench.turn() == 1
+        second.refresh_from_db()
+        assert second.state == "succeeded"
+
+    @pytest.mark.parametrize("answer", [Fail("no", "rejected"), Wait(60, "not yet")], ids=["failed", "waits"])
+    def test_not_before(self, bench, kind, answer):
+        first, second = self.chain(kind, look=[answer])
+        bench.turn()
+        assert bench.turn() == 0
+        second.refresh_from_db()
+        assert (second.state, second.after_id, second.wake_at) == ("queued", first.pk, None)
+
+    def test_a_retry_by_a_person_takes_the_chain_up_again(self, bench, kind):
+        first, second = self.chain(kind, look=[Fail("no", "rejected")])
+        bench.turn()
+        ask.retry(operation_id=first.pk, actor=make.actor(), reason="mended by hand")
+        Operation.objects.filter(pk=first.pk).update(wake_at=LONG_AGO)
+        assert bench.turn() == 1 and bench.turn() == 1
+        second.refresh_from_db()
+        assert second.state == "succeeded"
+
+
+@pytest.mark.usefixtures("db")
+class TestLimit:
+    def test_so_many_hosts_at_once_and_no_more(self):
+        """Lesson M40: a limit breached in a burst."""
+        start(6, at_once=2)
+        assert len(due()) == 2
+        for _ in range(3):
+            campaign.release()
+        assert len(due()) == 2, "nobody has ended"
+        end(due()[0], "failed")
+        assert campaign.release() == 1 and len(due()) == 2
+        end(due()[0], "cancelled")
+        end(due()[0], "cancelled")
+        assert campaign.release() == 2 and len(due()) == 2
+
+    def test_a_host_keeps_its_place_until_its_chain_has_ended(self):
+        start(2, at_once=1)
+        first = due()[0].device_id
+        for _ in BRING_UP:
+            assert campaign.release() == 0
+            (operation,) = due()
+            assert operation.device_id == first
+            end(operation)
+        assert campaign.release() == 1
+        assert due()[0].device_id != first
+
+    def test_a_lost_operation_keeps_its_place(self):
+        start(2, at_once=1)
+        end(due()[0], "lost")
+        assert campaign.release() == 0
+
+    def test_more_than_there_are_is_all(self):
+        start(2, at_once=50)
+        assert len(due()) == 2 and campaign.release() == 0
+
+
+@pytest.mark.usefixtures("db")
+class TestStopAndGo:
+    def move(self, made: Campaign, to: str, role: str = "O") -> Campaign:
+        return campaign.move(campaign_id=made.pk, to=to, actor=make.actor(role), reason="as asked")
+
+    def test_while_it_is_paused_nothing_new_starts_and_what_runs_goes_on(self):
+        made = start(3, at_once=2)
+        running, _ = due()
+        lifecycle.move("operation", [running.pk], to="active", actor=make.actor("S"), reason="claimed")
+        Operation.objects.update(wake_at=LONG_AGO)
+        assert self.move(made, "paused").state == "paused"
+        assert [row["id"] for row in claim.claim(room=10, worker="m:1:1")] == [running.pk]
+        assert campaign.release() == 0
+        self.move(made, "running")
+        assert len(claim.claim(room=10, worker="m:1:1")) > 0
+
+    def test_it_says_nothing_is_due_while_it_is_paused(self):
+        made = start(2)
+        self.move(made, "paused")
+        assert claim.next_due() is None
+
+    def test_the_same_again_is_fine(self):
+        made = start(1)
+        assert self.move(made, "running").seq == 2
+
+    def test_halted_goes_on_or_ends_by_a_person(self):
+        made = start(2, at_once=1)
+        assert self.move(made, "halted").state == "halted"
+        assert self.move(made, "running").state == "running"
+        self.move(made, "halted")
+        assert self.move(made, "done").state == "done"
+        assert set(Operation.objects.values_list("state", flat=True)) == {"cancelled"}
+        for host in Device.objects.all():
+            assert make.operation("power", host), "the host is free"
+
+    def test_what_is_active_ends_by_itself_when_its_campaign_is_ended(self):
+        made = start(2)
+        active = due()[0]
+        lifecycle.move("operation", [active.pk], to="active", actor=make.actor("S"), reason="claimed")
+        self.move(made, "halted")
+        self.move(made, "done")
+        states = dict(Operation.objects.filter(chain_n=0).values_list("pk", "state"))
+        assert states.pop(active.pk) == "active" and set(states.values()) == {"cancelled"}
+
+    @pytest.mark.parametrize("to", ["done", "draft", "nowhere"])
+    def test_an_edge_that_is_not_there_is_refused(self, to):
+        made = start(1)
+        with pytest.raises(WrongState, match=f"campaign {made.pk} is running and may not go to {to}"):
+            self.move(made, to)
+
+    def test_there_must_be_one_and_a_reason(self):
+        with pytest.raises(NotFound):
+            campaign.move(campaign_id=4711, to="paused", actor=make.actor(), reason="as asked")
+        with pytest.raises(BadValue):
+            campaign.move(campaign_id=start(1).pk, to="paused", actor=make.actor(), reason=" ")
+
+
+@pytest.mark.usefixtures("db")
+class TestEnd:
+    def test_done_when_nothing_of_it_can_move_by_itself(self):
+        made = start(2)
+        assert campaign.finish() == 0
+        one, other = due()
+        end(one, "failed")
+        assert campaign.finish() == 0
+        end(other, "failed")
+        assert campaign.finish() == 1
+        made.refresh_from_db()
+        assert made.state == "done"
+
+    @pytest.mark.parametrize("state", ["active", "lost"])
+    def test_not_while_one_is_under_way_or_lost(self, state):
+        start(1)
+        (operation,) = due()
+        lifecycle.move("operation", [operation.pk], to="active", actor=make.actor("S"), reason="claimed")
+        if state == "lost":
+            lifecycle.move("operation", [operation.pk], to="lost", actor=make.actor("S"), reason="who knows")
+        assert campaign.finish() == 0
+
+    def test_not_while_hosts_are_held_back(self):
+        start(2, at_once=1)
+        end(due()[0], "failed")
+        assert campaign.finish() == 0
