@@ -1,4 +1,4 @@
--- The history's guard (docs/decisions/0003). Every function here raises in words that name the subject.
+-- The history's guard (docs/decisions/0004). Every function here raises in words that name the subject.
 
 CREATE FUNCTION muster_transition() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
