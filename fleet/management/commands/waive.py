@@ -1,4 +1,4 @@
-"""manage.py waive NAME CHECK --reason TEXT --days N: allow a deviation by name, of a device or a profile, for a time."""
+"""manage.py waive NAME CHECK --reason TEXT --days N: allow a deviation by name, of a device or profile, for a time."""
 
 from argparse import ArgumentParser
 from datetime import timedelta
