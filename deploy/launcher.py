@@ -272,7 +272,7 @@ class Demo:
     def sum_up(self) -> dict[str, Any]:
         """End beat and workers, and give the summary of `make demo ONCE=1`.
 
-        Besides what contracts promise: `sessions_leaked`.
+        Besides what contracts promise: `sessions_leaked`, `resets`, `resets_unpermitted`.
         """
         wall_s, cpu_s = time.monotonic() - self.campaign_at, self._cpu_s() - self.cpu_before
         numbers, ends = self.api.numbers(), self.api.ends()
@@ -290,6 +290,7 @@ class Demo:
             "violations": stats.get("violations", 0),
             # One session of ours a BMC is on record and used by the next worker; what is more was leaked.
             "sessions_leaked": sum(open_ - 1 for open_ in stats.get("sessions_open", {}).values()),
+            **(watch.resets(self.run / "journal.jsonl") if simulated else {}),
             "history_ok": history.get("ok") is True,
             "seed": self.asked.seed,
         }

@@ -7,8 +7,10 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 DONE = ("in_service", "quarantined")
@@ -143,4 +145,17 @@ def _fits(end: End, told: dict[str, Any]) -> bool:
 
 def holds(result: dict[str, Any]) -> bool:
     """Whether a summary is one that `ONCE=1` may exit 0 with."""
-    return not result["wrong"] and result["violations"] == 0 and result["history_ok"] is True
+    unwanted = ("violations", "sessions_leaked", "resets_unpermitted")
+    return not result["wrong"] and not any(result.get(name) for name in unwanted) and result["history_ok"] is True
+
+
+def resets(journal: Path) -> dict[str, int]:
+    """By the simulator's journal: how many resets its BMCs took, how many without an intent or with one used before."""
+    intents: Counter[str | None] = Counter()
+    with journal.open() as lines:
+        for line in lines:
+            entry = json.loads(line) if "ComputerSystem.Reset" in line else {}
+            if entry.get("event") == "request" and entry["status"] < 300:
+                intents[entry["intent"]] += 1
+    unpermitted = sum(n if intent is None else n - 1 for intent, n in intents.items())
+    return {"resets": intents.total(), "resets_unpermitted": unpermitted}
