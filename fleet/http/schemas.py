@@ -46,7 +46,9 @@ def words(values: Sequence[str]) -> tuple[Any, ...]:
 # No NUL: PostgreSQL cannot store it. No half of a surrogate pair: pydantic refuses it already.
 Text = Annotated[str, StringConstraints(strict=True, max_length=200, pattern=r"^[^\x00]*$")]
 Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
-Reason = Annotated[str, StringConstraints(strict=True, min_length=3, max_length=500, pattern=r"^[^\x00]*\S[^\x00]*$")]
+Reason = Annotated[
+    str, StringConstraints(strict=True, min_length=3, max_length=500, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")
+]
 Id = Annotated[int, Field(ge=1, le=BIGINT)]
 StrictId = Annotated[int, Field(ge=1, le=BIGINT, strict=True)]
 Instant = Annotated[datetime, BeforeValidator(_instant), WithJsonSchema(_WHEN)]
@@ -61,7 +63,7 @@ class Asked(Schema):
 class Paged(Schema):
     """How a list is read: cursor is `next` of the page before."""
 
-    cursor: Annotated[str, Field(max_length=500)] | None = None
+    cursor: Annotated[str, Field(max_length=500, pattern="^[A-Za-z0-9_-]*$")] | None = None
     limit: Annotated[int, Field(ge=1, le=paging.MOST)] = paging.DEFAULT
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import BooleanField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from fleet.models import Transition
@@ -40,7 +40,8 @@ def transitions(sites: Sites, **filters: Any) -> QuerySet[Transition, dict[str, 
 def _seen(sites: frozenset[int]) -> Q:
     seen = Q(pk__in=[])
     for kind in AT_SITES:
-        stands = RawSQL(AT_SITE.format(table=KINDS[kind].table), [list(sites)])  # tables come from our own code
+        table = KINDS[kind].table  # from our own code
+        stands = RawSQL(AT_SITE.format(table=table), [list(sites)], output_field=BooleanField())
         seen |= Q(subject_kind=kind) & Q(stands)
     return seen
 

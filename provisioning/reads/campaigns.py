@@ -92,13 +92,17 @@ def one(campaign_id: int, sites: Sites) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Review:
-    """What a campaign would do, before it does anything. refused: hosts that cannot take part, in words."""
+    """What a campaign would do, before it does anything. refused: hosts that cannot take part, in words.
+
+    filters: of the list of hosts, by which a page selected them.
+    """
 
     kind: str
     chain: tuple[str, ...]
     hosts: tuple[str, ...]
     sites: frozenset[int]
     refused: tuple[dict[str, Any], ...]
+    filters: tuple[tuple[str, str], ...] = ()
 
     @property
     def shown(self) -> str:
@@ -133,18 +137,17 @@ def review_of(asked: Mapping[str, Any], sites: Sites) -> Review | None:
     devices = list(found.filter(role="host").order_by("name"))
     if not devices:
         raise NotFound("no host matches", field="hosts", expected="drop a filter")
-    return _review(kind, devices)
+    return _review(kind, devices, tuple(names.items()))
 
 
-def _review(kind: str, devices: Sequence[Device]) -> Review:
+def _review(kind: str, devices: Sequence[Device], filters: tuple[tuple[str, str], ...] = ()) -> Review:
     try:
         ask.refuse(CHAINS[kind][0], devices)
         refused = []
     except WrongState as error:
         refused = error.errors
-    return Review(
-        kind, CHAINS[kind], tuple(d.name for d in devices), frozenset(d.site_id for d in devices), tuple(refused)
-    )
+    names, sites = tuple(d.name for d in devices), frozenset(d.site_id for d in devices)
+    return Review(kind, CHAINS[kind], names, sites, tuple(refused), filters)
 
 
 def site_of(campaign_id: int, sites: Sites) -> int:

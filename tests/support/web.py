@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from django.db import connections
+
 from tests.support.database import RealDatabase
 from tests.support.waiting import eventually
 
@@ -77,7 +79,11 @@ def browsing() -> Iterator["Page"]:
             page = browser.new_page()
             errors: list[str] = []
             page.on("pageerror", lambda error: errors.append(str(error)))
-            yield page
+            try:
+                yield page
+            finally:
+                # Beside a running loop Django keeps connections of its own: they must not outlive their database.
+                connections.close_all()
             browser.close()
             assert not errors
     finally:

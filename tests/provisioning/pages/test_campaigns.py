@@ -1,0 +1,165 @@
+"""Campaigns: the form that starts one shows first what it would touch; Halt is one press."""
+
+import re
+
+import pytest
+
+from fleet import lifecycle
+from provisioning.models import Campaign, Operation
+from tests.support import make, people
+
+KEY = "0123456789abcdef"
+
+
+def text_of(answer, status=200):
+    assert answer.status_code == status, answer.content.decode()[:2000]
+    return answer.content.decode()
+
+
+def form_of(text):
+    """The hidden fields of the form that starts."""
+    form = re.search(r'aria-label="Start the campaign">.*?</form>', text, re.S).group()
+    return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
+
+
+def test_without_a_filter_nothing_is_chosen(db):
+    make.host()
+    text = text_of(people.signed_in("operator").get("/campaigns/"))
+    assert "Choose hosts by a filter first" in text
+    assert "Start on" not in text
+
+
+def test_review_then_start(db):
+    make.hosts(3, "cabled")
+    make.host("installed")
+    client = people.signed_in("operator")
+    text = text_of(client.get("/campaigns/?state=cabled"))
+    assert "<b>3 hosts</b>: identify, then inspect" in text
+    assert "Nothing has happened yet" in text
+    form = {**form_of(text), "at_once": "2", "reason": "bring them up"}
+    answer = client.post("/campaigns/start/", form)
+    campaign = Campaign.objects.get()
+    assert (answer.status_code, answer["Location"]) == (303, f"/campaigns/{campaign.pk}/")
+    assert (campaign.state, campaign.hosts, campaign.at_once) == ("running", 3, 2)
+    assert client.post("/campaigns/start/", form)["Location"] == answer["Location"]
+    assert Campaign.objects.count() == 1
+
+
+def test_a_selection_that_has_changed_starts_nothing(db):
+    make.hosts(2, "cabled")
+    client = people.signed_in("operator")
+    form = {**form_of(text_of(client.get("/campaigns/?state=cabled"))), "reason": "bring them up"}
+    make.host("cabled")
+    text = text_of(client.post("/campaigns/start/", form), 409)
+    assert "the selection is another one now" in text
+    assert "<b>3 hosts</b>" in text
+    assert 'value="bring them up"' in text
+    assert not Campaign.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"reason": ""}, "a reason is needed"),
+        ({"at_once": "0"}, "a whole number from 1"),
+        ({"at_once": "x"}, "a whole number from 1"),
+        ({"at_once": "9" * 40}, "a whole number from 1"),
+        ({"kind": "fly"}, "there is no campaign"),
+    ],
+)
+def test_a_refused_form_says_what_is_right(db, changed, words):
+    make.hosts(2, "cabled")
+    client = people.signed_in("operator")
+    form = {**form_of(text_of(client.get("/campaigns/?state=cabled"))), "reason": "bring them up", **changed}
+    assert words in text_of(client.post("/campaigns/start/", form), 422)
+    assert not Campaign.objects.exists()
+
+
+def test_the_review_names_who_cannot_take_part(db):
+    host = make.host("racked", name="host-early")
+    make.operation("identify", host, state="active")
+    text = text_of(people.signed_in("operator").get("/campaigns/?state=racked"))
+    assert "1 cannot start" in text
+    assert 'class="main" disabled' in text
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "words"),
+    [
+        ("q=nothing", 404, "no host matches"),
+        ("state=happy", 422, "there is no such state"),
+        ("kind=fly&state=cabled", 422, "there is no campaign"),
+    ],
+)
+def test_a_selection_that_cannot_be_is_refused_in_words(db, query, status, words):
+    assert words in text_of(people.signed_in("operator").get(f"/campaigns/?{query}"), status)
+
+
+@pytest.fixture
+def campaign(db):
+    """A campaign of four hosts: one failed, one active, one waits, one done."""
+    make.hosts(4, "cabled")
+    program = people.program()
+    body = {"kind": "identify", "select": {"state": "cabled"}, "reason": "go ahead"}
+    pk = program.post("/campaigns", body).json()["id"]
+    engine = lifecycle.system("engine")
+    failed, active, _, done = Operation.objects.filter(campaign_id=pk).order_by("id")
+    lifecycle.move("operation", [failed.pk, active.pk, done.pk], to="active", actor=engine, reason="claimed")
+    lifecycle.move("operation", [failed.pk], to="failed", actor=engine, reason="no answer", cause="bmc_unreachable")
+    lifecycle.move("operation", [done.pk], to="succeeded", actor=engine, reason="done")
+    Operation.objects.filter(pk=failed.pk).update(cause="bmc_unreachable", words="no answer from the BMC")
+    return pk
+
+
+def test_hosts_are_grouped_by_what_became_of_them(campaign):
+    text = text_of(people.signed_in("viewer").get(f"/campaigns/{campaign}/"))
+    groups = [re.sub(r"<[^>]+>|\s+", " ", h).split() for h in re.findall(r"<h3>(.*?)</h3>", text, re.S)]
+    assert groups == [
+        ["1", "failed", "bmc", "unreachable"],
+        ["1", "active"],
+        ["1", "queued"],
+        ["1", "succeeded"],
+    ]
+    assert "no answer from the BMC" in text
+    assert "1 of 4" in text
+
+
+def test_halt_is_one_press_and_going_on_needs_a_reason(campaign):
+    client = people.signed_in("operator")
+    address = f"/campaigns/{campaign}/"
+    text = text_of(client.get(address))
+    first_button = re.search(r"<main.*?<button[^>]*>(.*?)</button>", text, re.S).group(1)
+    assert first_button == "HALT"
+    assert client.post(f"{address}halt/", {"key": f"{KEY}-halt", "reason": ""}).status_code == 303
+    assert Campaign.objects.get().state == "halted"
+    assert "HALT" not in text_of(client.get(address))
+    assert "a reason is needed" in text_of(client.post(f"{address}resume/", {"key": f"{KEY}-resume"}), 422)
+    answer = client.post(f"{address}resume/", {"key": f"{KEY}-resume", "reason": "the switch is back"})
+    assert answer.status_code == 303
+    assert Campaign.objects.get().state == "running"
+    assert "halted from its page" in text_of(client.get(address))
+
+
+def test_pause_and_end(campaign):
+    client = people.signed_in("operator")
+    address = f"/campaigns/{campaign}/"
+    assert client.post(f"{address}pause/", {"key": f"{KEY}-pause", "reason": "lunch"}).status_code == 303
+    assert Campaign.objects.get().state == "paused"
+    refused = client.post(f"{address}end/", {"key": f"{KEY}-end", "reason": "enough"})
+    assert "may not go to done" in text_of(refused, 409)
+    client.post(f"{address}halt/", {"key": f"{KEY}-halt"})
+    assert client.post(f"{address}end/", {"key": f"{KEY}-end", "reason": "enough"}).status_code == 303
+    assert Campaign.objects.get().state == "done"
+
+
+def test_the_list_pages(db):
+    host = make.host("installed")
+    for _ in range(51):
+        made = Campaign.objects.create(kind="power", site=host.site, actor=make.actor(), hosts=1, select={})
+        make.bring("campaign", [made.pk], "done")
+    client = people.signed_in("viewer")
+    text = text_of(client.get("/campaigns/"))
+    assert len(re.findall(r'href="/campaigns/\d+/"', text)) == 50
+    onward = re.search(r'rel="next" href="([^"]+)"', text).group(1)
+    assert len(re.findall(r'href="/campaigns/\d+/"', text_of(client.get(f"/campaigns/{onward}")))) == 1
+    assert "This needs the role operator or admin" in text
