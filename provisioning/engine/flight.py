@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 
 from fleet import secrets
+from fleet.errors import MusterError
 from fleet.profiles import profile_spec
 from provisioning.bmc.errors import BmcError
 from provisioning.bmc.types import Permit, Session, Target
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 BACK_OFF_S = 20.0
 BACK_OFF_MAX_S = 240.0
 HELD_S = 60.0
+# Real seconds between looks at what wakes its operation by itself, whatever the scale: 511 hosts that were looked at
+# every 0.2 s kept a worker busy with nothing.
+POKED_S = 5.0
 NO_LOOK = {"bmc_unreachable", "bmc_tls", "bmc_credentials"}
 WORDS = 500
 
@@ -41,10 +46,13 @@ def seal(session: Session) -> bytes:
 
 
 def unseal(ciphertext: bytes | None) -> Session | None:
-    """A stored BMC session."""
+    """A stored BMC session; None when its key is gone: a new login is as good."""
     if not ciphertext:
         return None
-    token, location = json.loads(secrets.decrypt(bytes(ciphertext)))
+    try:
+        token, location = json.loads(secrets.decrypt(bytes(ciphertext)))
+    except MusterError:
+        return None
     return Session(token=token, location=location)
 
 
@@ -67,7 +75,8 @@ class Flight:
         self.sent = [
             SentIntent(what, _at(at), attempt, settled) for what, at, attempt, settled in parsed(row["sent"]) or []
         ]
-        self.target = _target(row)
+        login, self.unreadable = _login(row)
+        self.target = _target(row, login)
         self.intents = 0
         self.steps_here = 0
         pump.devices[row["name"]] = self.device
@@ -101,6 +110,8 @@ class Flight:
             return Fail(
                 f"the host is {self.row['host_state']} now: {self.kind.name} has no business there", "wrong_state"
             )
+        if self.unreadable:
+            return Fail(f"the BMC's login cannot be read: {self.unreadable}", "bmc_credentials")
         if settings.TIME_SCALE != 1 and not _is_loopback(self.target.base_url):
             return Fail(
                 f"time runs {settings.TIME_SCALE:g} times as fast here: only loopback BMCs are touched", "time_scale"
@@ -143,6 +154,9 @@ class Flight:
             return from_error(error)
         except Refused as refused:
             return self._refused(refused)
+        except (OperationalError, InterfaceError) as error:  # of an intent or a session: somebody held a row too long
+            why = f"the database did not answer: {str(error).splitlines()[0]}"
+            return Retry(why, "database", counts=False, in_doubt=self.intents > 0)
         except Exception as error:  # noqa: BLE001 (the top of a turn: a bug is a Fail, never a silent retry)
             words = f"{type(error).__name__}: {error}"
             return Fail(words[:WORDS], "bug", traceback=traceback.format_exc()[-8000:])
@@ -202,7 +216,7 @@ class Flight:
             ended = "succeeded" if n + 1 == len(self.kind.steps) else ""
             self._go_to(n + 1 if not ended else n)
         elif isinstance(outcome, Wait):
-            wait_s = pace.seconds(outcome.seconds)
+            wait_s = max(pace.seconds(outcome.seconds), POKED_S if outcome.poked else 0.0)
             left = ((self.deadline_at or context.now) - datetime.now(UTC)).total_seconds()
             wait_s = max(min(wait_s, left + 0.5), 0.05)
         elif isinstance(outcome, Retry):
@@ -289,8 +303,16 @@ def _window(row: dict[str, Any] | None) -> WindowSnapshot | None:
     return WindowSnapshot(**{**row, **times, "opened_at": _at(row["opened_at"])})
 
 
-def _target(row: dict[str, Any]) -> Target:
-    user, _, password = (secrets.decrypt(bytes(row["secret"])) if row["secret"] else ":").partition(":")
+def _login(row: dict[str, Any]) -> tuple[str, str]:
+    """The BMC's login as user:password, and why it cannot be read."""
+    try:
+        return (secrets.decrypt(bytes(row["secret"])) if row["secret"] else ":"), ""
+    except MusterError as error:
+        return ":", error.title
+
+
+def _target(row: dict[str, Any], login: str) -> Target:
+    user, _, password = login.partition(":")
     address = str(row["bmc_address"] or "")
     if "://" not in address:
         address = f"https://{address}" + ("" if settings.BMC_PORT == 443 else f":{settings.BMC_PORT}")

@@ -20,7 +20,7 @@ async def compare(ctx: Context) -> Outcome:
     if window is None or window.inventory is None:
         if window is not None and window.failed_code:
             return Fail(window.words, window.failed_code)
-        return Wait(2 * MINUTE, "waiting for the ramdisk's inventory")
+        return Wait(2 * MINUTE, "waiting for the ramdisk's inventory", poked=True)
     seen = judge.in_band(window.inventory)
     kinds = {p.kind for p in seen}
     profile = {**ctx.profile, "parts": {k: n for k, n in ctx.profile.get("parts", {}).items() if k in kinds}}
@@ -45,7 +45,7 @@ async def tests(ctx: Context) -> Outcome:
         done = len(window.tests)
         left_s = sum(float(t.get("minutes", 0)) for t in planned[done:]) * MINUTE
         words = f"test {min(done + 1, len(planned))} of {len(planned)}, {left_s / MINUTE:.0f} min left"
-        return Wait(max(left_s + MINUTE, MINUTE), words, progress=(done, len(planned)))
+        return Wait(max(left_s + MINUTE, MINUTE), words, progress=(done, len(planned)), poked=True)
     results = window.tested.get("results") or window.tests
     bad = [r for r in results if isinstance(r, dict) and not r.get("passed")]
     lacking = {t["name"] for t in planned} - {r.get("name") for r in results if isinstance(r, dict)}

@@ -47,7 +47,7 @@ async def written(ctx: Context) -> Outcome:
     if window.failed_code:
         return Fail(window.words or window.failed_code, window.failed_code)
     if window.written is None:
-        return Wait(10 * MINUTE, f"writing, {window.done} %", progress=(window.done, window.total or 100))
+        return Wait(10 * MINUTE, f"writing, {window.done} %", progress=(window.done, window.total or 100), poked=True)
     if window.written.get("sha256") != ctx.result.get("image"):
         return Fail(f"wrote {window.written.get('sha256')}, ordered {ctx.result.get('image')}", "image_write")
     return Done(f"image written to disk {window.written.get('disk_serial')}")
@@ -73,8 +73,8 @@ async def _not_home(ctx: Context) -> Outcome:
     waited = (ctx.now - ctx.step_started_at).total_seconds()
     minutes = pace.field_minutes(waited)
     words = f"rebooted {minutes:.0f} min ago, no phone-home yet"
-    if waited < pace.seconds(HOME_S):
-        return Wait(HOME_S - minutes * MINUTE + 1, words)
+    if (left_s := pace.silence(HOME_S) - waited) > 0:
+        return Wait(pace.field_s(left_s) + 1, words, poked=True)
     state = await ctx.bmc.system()
     words = f"{words}; power {state.power}, {state.boot_progress or 'progress unknown'}"
     if state.boot_progress in netboot.IN_POST:

@@ -85,17 +85,18 @@ async def booted(ctx: Context) -> Outcome:
     asks_now = window.asks - int(ctx.result.get("asks_before", 0))
     if asks_now >= LOOP_ASKS:
         return Fail(f"asked {asks_now} times in {pace.field_minutes(waited):.0f} min and never got on", "boot_loop")
-    if asks_now == 0 and waited >= pace.seconds(NO_ASK_S):
-        return await _never_asked(ctx, waited)
-    wait_s = 60 if asks_now else max(NO_ASK_S - waited * NO_ASK_S / pace.seconds(NO_ASK_S), 30)
-    return Wait(wait_s, f"asked {asks_now} times, last stage {window.stage or 'none'}" if asks_now else "no ask yet")
+    if asks_now:
+        return Wait(MINUTE, f"asked {asks_now} times, last stage {window.stage or 'none'}", poked=True)
+    if (left_s := pace.silence(NO_ASK_S) - waited) > 0:
+        return Wait(max(pace.field_s(left_s), 30), "no ask yet", poked=True)
+    return await _never_asked(ctx, waited)
 
 
 async def _never_asked(ctx: Context, waited: float) -> Outcome:
     state = await ctx.bmc.system()
     minutes = pace.field_minutes(waited)
     if state.boot_progress in IN_POST:
-        if waited < pace.seconds(POST_LIMIT_S):
+        if waited < pace.silence(POST_LIMIT_S):
             return Wait(5 * MINUTE, f"still in POST ({state.boot_progress}) after {minutes:.0f} min")
         return Fail(f"in POST ({state.boot_progress}) for {minutes:.0f} min", "post_hang")
     words = (

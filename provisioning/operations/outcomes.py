@@ -90,7 +90,10 @@ class Done:
 
 @dataclass(frozen=True)
 class Wait:
-    """Nothing to do yet. seconds: of field time. sent: what was sent is not yet known to have worked."""
+    """Nothing to do yet. seconds: of field time. in_doubt: what was sent is not yet known to have worked.
+
+    poked: what is waited for wakes the operation itself (a boot event), so that looking again soon brings nothing.
+    """
 
     seconds: float
     why: str
@@ -98,6 +101,7 @@ class Wait:
     effects: tuple[Effect, ...] = ()
     progress: tuple[int, int] | None = None
     in_doubt: bool = False
+    poked: bool = False
 
 
 @dataclass(frozen=True)
