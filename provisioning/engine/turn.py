@@ -145,7 +145,11 @@ class Pump:
             return 0
         rows = await in_thread(self.outcomes_db, lambda: claim.claim(room=room, worker=self.worker))
         for row in rows:
-            flight = Flight(row, self)
+            try:
+                flight = Flight(row, self)
+            except Exception:  # such as a kind that an older version does not know
+                log.exception("operation %d cannot be worked on here; its claim will run out", row["id"])
+                continue
             self.fences[flight.op] = flight.fence
             task = asyncio.create_task(flight.fly())
             self.flights[flight.op] = task
