@@ -30,7 +30,9 @@ class Answers:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
+        # Nothing is called so, and PostgreSQL cannot even be asked.
+        cannot_be = "\0" in request.path_info
+        response = bad_request(request, ValueError()) if cannot_be else self.get_response(request)
         if response.status_code == 405 and "application/problem+json" not in response.get("Content-Type", ""):
             response = _not_allowed(request, response["Allow"])
         response.setdefault("Content-Security-Policy", POLICY)

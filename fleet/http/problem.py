@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from django.core.exceptions import SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -65,6 +66,8 @@ class Problems:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Django calls this for what a view raised."""
+        if isinstance(error, SuspiciousOperation):  # a body that is too big, say: Django answers 400 by handler400
+            return None
         if isinstance(error, Http404):
             error = MusterError("nothing is here", code="not_found")
             error.status = 404

@@ -137,6 +137,18 @@ def test_a_body_that_is_too_big_is_413(db):
     is_problem(people.program().post("/campaigns", "x" * 2_700_000), 413)
 
 
+@pytest.mark.parametrize("path", ["/hosts/a%00b/", "/api/v1/hosts/%00", "/%00"])
+def test_nul_in_an_address_is_400(db, path):
+    assert people.signed_in("viewer").get(path).status_code == 400
+
+
+def test_a_form_that_is_too_big_is_400(db):
+    make.host(name="host-001")
+    answer = people.signed_in("operator").post("/hosts/host-001/operate/", {"reason": "x" * 2_700_000})
+    assert answer.status_code == 400
+    assert "cannot be read" in answer.content.decode()
+
+
 def test_a_bug_is_a_500_with_a_number_and_nothing_of_it_shows():
     answer = Problems(lambda request: None).process_exception(RequestFactory().get("/api/v1/x"), ValueError("secret"))
     body = json.loads(answer.content)
