@@ -32,6 +32,7 @@ class Ports:
     control: int
 
 
+_reserved: list[socket.socket] = []
 _DEFAULT_PORTS = Ports(web=8000, bmc=18443, agent=17777, control=18080)
 
 
@@ -159,6 +160,18 @@ def _is_free(port: int, address: str) -> bool:
             probe.bind((address, port))
         except OSError:
             return False
+    return _reserve(port)
+
+
+def _reserve(port: int) -> bool:
+    """Keep other launchers off a port until this one ends: they start at the same moment in tests."""
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0muster-port-{port}")
+    except OSError:
+        name.close()
+        return False
+    _reserved.append(name)
     return True
 
 

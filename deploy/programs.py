@@ -62,7 +62,7 @@ class Program:
 
     def _note_end(self, code: int) -> None:
         if code == _BAD_INPUT:
-            raise BadInput(f"{self.name} refuses: {_last_lines(self.log, 1)}")
+            raise BadInput(f"{self.name} refuses: {_last_lines(self.log, 3)}")
         now = time.monotonic()
         self._quick_ends = 0 if now - self._started_at > _STEADY_S else self._quick_ends + 1
         wait_s = _BACK_OFF_S[min(self._quick_ends, len(_BACK_OFF_S) - 1)]
