@@ -32,13 +32,15 @@ test: env-browser  ## every test but those with real peers
 test-fast: env-test  ## tests without processes and browser, under a minute
 	@$(PYTEST) -m "pure or db" $(ARGS)
 
-lint: env-test  ## format, lint, types, import contracts, size limits, migrations
+lint: env-test  ## format, lint, types, import contracts, size limits, migrations, openapi.json
 	@$(PYTHON_IN) -m ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(PYTHON_IN) -m ruff check --quiet .
 	@$(PYTHON_IN) -m deploy.limits fleet provisioning deploy tests
 	@out=$$(.venv/bin/lint-imports --no-logo 2>&1) || { echo "$$out"; exit 1; }
 	@$(PYTHON_IN) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run >/dev/null || \
 		{ echo "models have no migration: manage.py makemigrations"; exit 1; }
+	@new=$$(mktemp) && $(PYTHON_IN) manage.py openapi -o $$new >/dev/null && cmp -s $$new docs/openapi.json || \
+		{ echo "docs/openapi.json is old: make openapi"; exit 1; }; rm -f $$new
 	@$(PYTHON_IN) -m mypy fleet provisioning deploy
 	@echo "lint: clean"
 
