@@ -1,5 +1,6 @@
 """Memory and CPU of a running system, read from /proc."""
 
+import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +12,12 @@ from deploy import processes
 _EVERY_S = 1.0
 _DATABASE_EVERY = 5  # its shared buffers make a reading dear
 _OURS = ("web", "worker", "beat")
+
+
+def machine_busy_s() -> float:
+    """CPU seconds that all programs of this machine have used (proc(5), /proc/stat: all but idle and iowait)."""
+    fields = [int(n) for n in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
 
 
 def pss_mib(pids: Iterable[int]) -> float:
