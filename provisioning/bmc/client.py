@@ -10,7 +10,7 @@ from typing import Final
 import aiohttp
 
 from provisioning.bmc import dell, fields, inventory, power, system
-from provisioning.bmc.channel import NOT_READY_S, ROOT, Channel, together
+from provisioning.bmc.channel import NOT_READY_S, ROOT, Channel
 from provisioning.bmc.errors import BmcBusy, BmcRefused, BmcTlsRefused, BmcUnsupported
 from provisioning.bmc.fields import Json
 from provisioning.bmc.login import PLAIN_HEADERS, Login
@@ -31,7 +31,6 @@ from provisioning.bmc.types import (
     SystemState,
     Target,
 )
-from provisioning.bmc.wire import Pin
 
 CALL_TIMEOUT_S: Final = 20.0
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -67,9 +66,8 @@ class Bmc:
     async def first_contact(self) -> FirstContact:
         """Who answers there, without login: 1 request. Takes any certificate while none is pinned."""
         verb = "make first contact"
-        pin = Pin(self.channel.wire.pinned)
-        headers = {**PLAIN_HEADERS, "Connection": "close"}
-        answer = await self.channel.wire.send("GET", ROOT, verb=verb, headers=headers, tls=pin)
+        pin = self.channel.wire.contact()
+        answer = await self.channel.wire.send("GET", ROOT, verb=verb, headers=PLAIN_HEADERS, tls=pin)
         if pin.seen is None:
             raise BmcTlsRefused(self.channel.target.name, verb, "tls_handshake", "the BMC showed no certificate")
         root = self.channel.parsed(answer, verb)
@@ -80,7 +78,8 @@ class Bmc:
         """Who the machine is: 3 requests, and one for the root if this process has not read it."""
         channel, verb = self.channel, "read the identity"
         paths, quirks = await channel.paths(), await channel.quirks()
-        found, manager = await together(channel.core(paths.system, verb), channel.core(paths.manager, verb))
+        # One after the other, on one connection: a second one costs a TLS handshake, more than it saves.
+        found, manager = await channel.core(paths.system, verb), await channel.core(paths.manager, verb)
         self._boot = fields.mapping(found.get("Boot"))
         try:
             ports = await channel.members(paths.ethernet, verb)
@@ -162,9 +161,8 @@ class Bmc:
         paths = await self.channel.paths()
         if (await self.channel.quirks()).http_boot == "uri":
             return system.http_boot(await self._system(verb))
-        now, later = await together(
-            self.channel.document(paths.bios, verb), self.channel.document(paths.bios_settings, verb)
-        )
+        now = await self.channel.document(paths.bios, verb)
+        later = await self.channel.document(paths.bios_settings, verb)
         return dell.http_boot(now.get("Attributes"), later.get("Attributes"))
 
     async def led(self) -> bool:

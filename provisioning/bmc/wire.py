@@ -28,8 +28,8 @@ _CUT = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 class Pin(aiohttp.Fingerprint):
     """Checks the server certificate of a new connection, before anything is sent.
 
-    pinned: SHA-256 that it must have; None takes any. seen: what the last new connection showed.
-    local_address: our end of that connection.
+    pinned: SHA-256 that it must have; None takes any, until the owner sets it to what was seen. seen: what the last new
+    connection showed. local_address: our end of that connection. Connections are kept by the object that checked them.
     """
 
     def __init__(self, pinned: bytes | None) -> None:
@@ -43,8 +43,9 @@ class Pin(aiohttp.Fingerprint):
         certificate = ssl_object.getpeercert(binary_form=True) if ssl_object else None
         self.seen = hashlib.sha256(certificate).digest() if certificate else None
         self.local_address = (transport.get_extra_info("sockname") or (None,))[0]
-        if self.pinned is not None:
-            super().check(transport)
+        if self.pinned is not None and self.seen != self.pinned:
+            host, port, *_ = transport.get_extra_info("peername") or ("", 0)
+            raise aiohttp.ServerFingerprintMismatch(self.pinned, self.seen or b"", host, port)
 
 
 def pin_of(fingerprint: str | None) -> bytes | None:
@@ -68,13 +69,29 @@ class Wire:
         self._http = http
         self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
         self._write = asyncio.Lock()
+        self._contact: Pin | None = None
         self.retarget(base_url, fingerprint)
 
     def retarget(self, base_url: str, fingerprint: str | None) -> None:
         """Talk to another address or expect another certificate from now on."""
         self._base, self.pinned = self._address(base_url, fingerprint)
-        self._pin = Pin(self.pinned) if self.pinned else None
+        self._pin = self._pin_for(self.pinned) if self.pinned else None
+        self._contact = None
         self._urls: dict[str, URL] = {}
+
+    def contact(self) -> Pin:
+        """The pin for first contact: it takes any certificate while none is pinned."""
+        if self._pin is not None:
+            return self._pin
+        self._contact = Pin(None)
+        return self._contact
+
+    def _pin_for(self, pinned: bytes) -> Pin:
+        """The connection of first contact lives on when what it showed is pinned: a TLS handshake less."""
+        if self._contact is None or self._contact.seen != pinned:
+            return Pin(pinned)
+        self._contact.pinned = pinned
+        return self._contact
 
     @property
     def local_address(self) -> str | None:

@@ -19,6 +19,22 @@ async def test_first_contact_tells_the_certificate_and_sends_no_login(fake, flee
     assert not {"Authorization", "X-Auth-Token"} & set(fake.calls[0].headers)
 
 
+async def test_the_connection_of_first_contact_lives_on_under_its_pin(fake, fleet):
+    found = await fleet.bmc(fake.target(fingerprint=None)).first_contact()
+    bmc = fleet.bmc(fake.target(fingerprint=found.fingerprint))
+    await bmc.identity()
+    await bmc.http_boot()
+    assert fake.connections == 1
+
+
+async def test_a_pin_other_than_what_first_contact_saw_gets_no_old_connection(fake, fleet):
+    await fleet.bmc(fake.target(fingerprint=None)).first_contact()
+    with pytest.raises(BmcTlsRefused) as caught:
+        await fleet.bmc(fake.target(fingerprint="ab" * 32)).system()
+    assert caught.value.code == "certificate_changed"
+    assert len(fake.calls) == 1
+
+
 async def test_nothing_is_sent_before_a_certificate_is_pinned(fake, fleet, notes):
     bmc = fleet.bmc(fake.target(fingerprint=None))
     with pytest.raises(BmcTlsRefused) as caught:
