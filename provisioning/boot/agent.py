@@ -17,6 +17,7 @@ from provisioning.boot import windows
 from provisioning.boot.ranges import file_response
 from provisioning.boot.windows import Window
 from provisioning.engine.hint import look_soon
+from provisioning.operations.netboot import ADOPTED
 
 BODY_LIMIT = 60_000
 LOG_LINES = 200
@@ -100,18 +101,25 @@ def _burn(window: Window) -> None:
         cursor.execute("UPDATE provisioning_bootwindow SET boot_sha256 = '' WHERE id = %s", [window.id])
 
 
-def _session(request: HttpRequest, endpoint: str) -> Window:
+def _session(request: HttpRequest, endpoint: str, *, idle: bool = False) -> Window:
+    """The window of a session. idle: a ramdisk whose tests are done may go on asking after its window was closed."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     window = windows.by_token("session_sha256", token) if scheme == "Bearer" and token else None
-    if window is None or window.closed:
+    if window is None or (window.closed and not (idle and window.stage == "tested")):
         raise windows.refuse(request, endpoint, window, "a session that is unknown or over")
     return window
 
 
 @require_safe
 def orders(request: HttpRequest) -> HttpResponse:
-    """What to do. An install gets the one-use token with which its first boot will report."""
-    window = _session(request, "orders")
+    """What to do; "wait" for a ramdisk that has done its work.
+
+    An install gets the one-use token with which its first boot will report.
+    """
+    window = _session(request, "orders", idle=True)
+    if window.stage == "tested":
+        windows.note(request, "orders", 200, window, "nothing more to do yet")
+        return JsonResponse({"mode": "wait", "operation": window.operation})
     answer = {**window.orders, "operation": window.operation, "step": window.id}
     columns: dict[str, Any] = {"stage": "orders", "stage_at": timezone.now()}
     if window.mode == "install":
@@ -120,7 +128,8 @@ def orders(request: HttpRequest) -> HttpResponse:
         image = answer.get("image") or {}
         answer["image"] = {**image, "url": f"{settings.BOOT_URL}/image/{image.get('sha256', '')}"}
         answer["phone_home"] = {"url": f"{settings.BOOT_URL}/phone-home", "token": home}
-    windows.change(request, "orders", window, f"took its orders: {window.mode}", columns, wake=False)
+    waited_for = window.stage == ADOPTED
+    windows.change(request, "orders", window, f"took its orders: {window.mode}", columns, wake=waited_for)
     return JsonResponse(answer)
 
 

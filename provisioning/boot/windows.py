@@ -35,13 +35,14 @@ class Window:
     serial: str
     orders: dict[str, Any]
     boot_id: str
+    stage: str
     closed: bool
 
 
 # key: a column with its own partial index. Closed windows are found too: a late or repeated report gets an answer.
 FIND = """
 SELECT w.id, w.operation_id, w.device_id, d.name, w.mode, w.delivery, w.macs, w.uuid, w.serial, w.orders::text,
-  w.boot_id, w.closed_at IS NOT NULL
+  w.boot_id, w.stage, w.closed_at IS NOT NULL
 FROM provisioning_bootwindow w JOIN fleet_device d ON d.id = w.device_id
 WHERE w.{key} = %s AND w.{key} <> '' ORDER BY w.id DESC LIMIT 1
 """

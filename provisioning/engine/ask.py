@@ -19,6 +19,8 @@ from provisioning.operations import power
 from provisioning.operations.registry import KINDS
 
 REASON_LIMIT = 500
+# Results that belong to one boot, and mean nothing to the next.
+OF_A_BOOT = ("boot_tries", "asks_before", "before_reset", "adopted")
 
 # Chains refer to rows of the same insert, so ids are drawn first.
 DRAW = "SELECT nextval(pg_get_serial_sequence('provisioning_operation', 'id')), now() FROM generate_series(1, %s)"
@@ -296,9 +298,7 @@ def _requeue(operation: Operation, actor: Actor, words: str, *, step: int) -> No
                 words="",
                 cancel_by=None,
                 cancel_reason="",
-                result={
-                    k: v for k, v in operation.result.items() if k not in ("boot_tries", "asks_before", "before_reset")
-                },
+                result={k: v for k, v in operation.result.items() if k not in OF_A_BOOT},
             )
     except IntegrityError as error:
         raise busy([operation.device_id or 0]) from error

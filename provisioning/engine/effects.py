@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from fleet import lifecycle
 from provisioning.operations import pace
+from provisioning.operations.netboot import ADOPTED
 from provisioning.operations.outcomes import (
     BmcSeen,
     CloseWindow,
@@ -22,6 +23,7 @@ from provisioning.operations.outcomes import (
 BREAKER_REFUSALS = 2
 BREAKER_S = 15 * 60
 DATA_LIMIT = 60_000
+ADOPT_S = 10 * 60
 
 
 class HasEffects(Protocol):
@@ -59,16 +61,23 @@ CLOSE_WINDOWS = (
 )
 CLOSE_OF_DEVICE = "UPDATE provisioning_bootwindow SET closed_at = now() WHERE device_id = ANY(%s) AND closed_at IS NULL"
 
+# The ramdisk of a burn-in that ended a moment ago is still up and asks for more: an install adopts its session.
 OPEN_WINDOW = """
 INSERT INTO provisioning_bootwindow (operation_id, device_id, mode, delivery, opened_at, macs, uuid, serial, orders,
   uri_sha256, boot_sha256, claimed_from, session_sha256, home_sha256, asks, refused, stage, words, done, total,
-  failed_code, boot_id, tests)
+  failed_code, boot_id, tests, boot_used_at, stage_at)
 SELECT r.op, d.id, r.mode, r.delivery, now(),
   coalesce((SELECT array_agg(lower(a.mac)) FROM fleet_address a JOIN fleet_network n ON n.id = a.network_id
             WHERE a.device_id = d.id AND n.purpose = 'provisioning' AND a.mac <> ''), '{}'),
-  lower(d.uuid), coalesce(d.serial, ''), r.orders, r.uri, '', '', '', '', 0, 0, '', '', 0, 0, '', '', '[]'
+  lower(d.uuid), coalesce(d.serial, ''), r.orders, r.uri, '', coalesce(p.claimed_from, ''),
+  coalesce(p.session_sha256, ''), '', 0, 0,
+  CASE WHEN p.id IS NULL THEN '' ELSE %s END, '', 0, 0, '', coalesce(p.boot_id, ''), '[]',
+  CASE WHEN p.id IS NOT NULL THEN now() END, now()
 FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::jsonb[], %s::text[])
   AS r(op, device, mode, delivery, orders, uri) JOIN fleet_device d ON d.id = r.device
+LEFT JOIN LATERAL (SELECT w.* FROM provisioning_bootwindow w WHERE w.device_id = d.id ORDER BY w.id DESC LIMIT 1) p
+  ON p.stage = 'tested' AND p.mode = 'burn-in' AND r.mode = 'install' AND p.session_sha256 <> ''
+    AND p.stage_at > now() - %s * interval '1 s'
 """
 
 BMC_COLUMNS = ("fingerprint", "vendor", "model", "firmware", "clock_offset_s", "refused")
@@ -178,7 +187,7 @@ def _open_windows(cursor: Any, found: list[tuple[HasEffects, OpenWindow]]) -> No
     rows = [
         (r.op, r.device, w.mode, w.delivery, json.dumps(w.orders), w.uri_sha256) for _, (r, w) in sorted(last.items())
     ]
-    cursor.execute(OPEN_WINDOW, _columns_of(rows))
+    cursor.execute(OPEN_WINDOW, [ADOPTED, *_columns_of(rows), pace.seconds(ADOPT_S)])
 
 
 def _columns(cursor: Any, table: str, key: str, allowed: tuple[str, ...], found: list[tuple[HasEffects, Any]]) -> None:

@@ -108,6 +108,7 @@ KIND = Kind(
         preflight.CHECK,
         preflight.CLOCK,
         netboot.open_window("install", orders),
+        netboot.ADOPT,
         netboot.URI,
         netboot.OVERRIDE,
         netboot.RESET,

@@ -5,7 +5,7 @@ from typing import Any
 
 from fleet import secrets
 from provisioning.operations import pace, reset
-from provisioning.operations.context import Context
+from provisioning.operations.context import Context, WindowSnapshot
 from provisioning.operations.kinds import MINUTE, Step
 from provisioning.operations.outcomes import Done, Fail, OpenWindow, Outcome, Retry, Wait
 
@@ -14,6 +14,10 @@ LOOP_ASKS = 5
 NO_ASK_S = 30 * MINUTE
 POST_LIMIT_S = 45 * MINUTE
 BOOT_TRIES = 2
+# Stage of a window whose session came from a ramdisk that was up already; it asks for its orders within minutes.
+ADOPTED = "adopted"
+ADOPTED_S = 6 * MINUTE
+ADOPTED_REAL_S = 8
 # BootProgress values (Redfish) that mean: still in POST. Hardware that is initialized looks for a boot device already.
 IN_POST = {
     "PrimaryProcessorInitializationStarted",
@@ -22,6 +26,7 @@ IN_POST = {
     "SecondaryProcessorInitializationStarted",
     "PCIResourceConfigStarted",
 }
+NOT_NEEDED = "not needed: the ramdisk is up"
 
 
 def open_window(mode: str, orders: Callable[[Context], dict[str, Any]]) -> Step:
@@ -43,6 +48,8 @@ def uri_token(ctx: Context) -> str:
 
 async def set_uri(ctx: Context) -> Outcome:
     """The one-time address into the firmware's settings. Looks first; PXE and a BMC without it need none."""
+    if ctx.result.get("adopted"):
+        return Done(NOT_NEEDED)
     if ctx.profile.get("delivery") == "pxe":
         return Done("by PXE: no address to set")
     uri = f"{ctx.boot_url}/u/{uri_token(ctx)}/ipxe.efi"
@@ -57,6 +64,8 @@ async def set_uri(ctx: Context) -> Outcome:
 
 async def set_override(ctx: Context) -> Outcome:
     """One network boot. Looks first; what it sees is the mark by which a reset is known later."""
+    if ctx.result.get("adopted"):
+        return Done(NOT_NEEDED)
     target = "Pxe" if ctx.profile.get("delivery") == "pxe" else "UefiHttp"
     state = await ctx.bmc.system()
     mark = {"last_reset_at": state.last_reset_at, "power": state.power, "seen_at": ctx.now.isoformat()}
@@ -69,6 +78,8 @@ async def set_override(ctx: Context) -> Outcome:
 
 async def restart(ctx: Context) -> Outcome:
     """Restart the host, or switch it on: the one power function of every kind."""
+    if ctx.result.get("adopted"):
+        return Done(NOT_NEEDED)
     return await reset.act(ctx, "restart")
 
 
@@ -79,7 +90,9 @@ async def booted(ctx: Context) -> Outcome:
         return Wait(30, "the boot window is being opened")
     if window.failed_code:
         return Fail(window.words or window.failed_code, window.failed_code)
-    if window.boot_used_at is not None:
+    if ctx.result.get("adopted"):
+        return _took_over(ctx, window)
+    if window.boot_used_at is not None and window.asks > int(ctx.result.get("asks_before", 0)):
         return Done(f"agent is up (boot id {window.boot_id[:8]}), {window.asks} asks")
     waited = (ctx.now - ctx.step_started_at).total_seconds()
     asks_now = window.asks - int(ctx.result.get("asks_before", 0))
@@ -90,6 +103,17 @@ async def booted(ctx: Context) -> Outcome:
     if (left_s := pace.silence(NO_ASK_S) - waited) > 0:
         return Wait(max(pace.field_s(left_s), 30), "no ask yet", poked=True)
     return await _never_asked(ctx, waited)
+
+
+def _took_over(ctx: Context, window: WindowSnapshot) -> Outcome:
+    """The ramdisk that was up has its new orders; if it went away meanwhile, boot it anew."""
+    if window.stage != ADOPTED:
+        return Done(f"the ramdisk that was up took its orders (boot id {window.boot_id[:8]})")
+    waited = (ctx.now - ctx.step_started_at).total_seconds()
+    if waited < max(pace.seconds(ADOPTED_S), ADOPTED_REAL_S):
+        return Wait(2 * MINUTE, "the ramdisk of the burn-in is to ask for its orders")
+    gone = {"adopted": False, "asks_before": window.asks}
+    return Retry("the ramdisk of the burn-in is gone", "no_network_boot", result=gone, back_to="uri")
 
 
 async def _never_asked(ctx: Context, waited: float) -> Outcome:
@@ -110,6 +134,18 @@ async def _never_asked(ctx: Context, waited: float) -> Outcome:
     return Retry(words, "no_network_boot", result={"boot_tries": tries, "asks_before": asks}, back_to="override")
 
 
+async def adopt(ctx: Context) -> Outcome:
+    """See whether the window that was just opened has taken over a ramdisk that is up: it saves a whole POST.
+
+    The first run only comes back with a fresh look. Reads only.
+    """
+    if ctx.now == ctx.step_started_at:
+        return Wait(1, "looking for a ramdisk that is up")
+    up = ctx.window is not None and ctx.window.boot_used_at is not None
+    return Done("the ramdisk of the burn-in is still up" if up else "no ramdisk is up", {"adopted": up})
+
+
+ADOPT = Step("adopt", adopt, 10 * MINUTE)
 URI = Step("uri", set_uri, 20 * MINUTE, "bmc_refused")
 OVERRIDE = Step("override", set_override, 20 * MINUTE, "bmc_refused")
 RESET = Step("reset", restart, 30 * MINUTE, "power_no_effect")

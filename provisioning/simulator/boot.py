@@ -11,7 +11,7 @@ from provisioning.simulator.outcome import Outcome
 POST_P50_S, POST_P99_S = 480.0, 900.0
 AFTER_AC = 1.3
 SLOW_POST = 2.2
-AFTER_JOBS = 0.35  # the reset after a configuration job trains no memory
+AFTER_JOBS = 0.2  # the reset after a configuration job trains no memory
 RETRY_ORDER_S = 300.0
 RETRIES = 12
 

@@ -17,6 +17,7 @@ WRITE_FAILS_AFTER = 25
 RANGE = 65536
 PIECE = 8 << 20
 INVENTORY_S = (10.0, 25.0)
+IDLE_ASKS_S = (20.0, 20.0, 30.0, 60.0, 120.0, 240.0, 300.0)
 WIPE_S = 120.0
 LOG_LINES = 200
 BMC_AWAY_S = 240.0
@@ -84,6 +85,8 @@ async def go_on(host: Host) -> Outcome:
             ramdisk.run.has_introduced_itself = True
         outcome = Outcome.STAY if ramdisk.run.is_done else await _MODES[mode](ramdisk)
         ramdisk.run.is_done = True
+        if mode == "burn-in" and await _more_orders(ramdisk):
+            return await go_on(host)
         return outcome
     except GaveUp as end:
         return _give_up(host, end)
@@ -116,6 +119,21 @@ async def _claim(ramdisk: Ramdisk, token: str) -> None:
     if not answer.ok:
         raise GaveUp(f"no orders: {answer.status}")
     ramdisk.run.orders = ramdisk.orders = answer.json()
+
+
+async def _more_orders(ramdisk: Ramdisk) -> bool:
+    """An idle ramdisk asks, ever more seldom, whether it gets further orders instead of a reboot."""
+    for wait_s in IDLE_ASKS_S:
+        await ramdisk.host.world.clock.sleep(wait_s)
+        answer = await ramdisk.call("GET", "orders")
+        if not answer.ok:
+            return False
+        orders = answer.json()
+        if orders.get("mode") != "wait":
+            ramdisk.run.orders = ramdisk.orders = orders
+            ramdisk.run.is_done, ramdisk.run.results = False, []
+            return True
+    return False
 
 
 async def _introduce(ramdisk: Ramdisk) -> None:
