@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import connection
 
+from fleet.reads.hosts import STATES
 from fleet.reads.rows import Sites
 from provisioning.reads import campaigns
 from provisioning.reads.summary import summary
@@ -64,9 +65,11 @@ def version() -> Version:
 def now(sites: Sites) -> dict[str, Any]:
     """All that the page shows. Six queries."""
     who = {"all": sites is None, "sites": list(sites or ())}
+    numbers = summary(sites)
     going = campaigns.rows(sites).filter(state__in=OPEN).order_by("-id")[:RECENT]
     return {
-        "summary": summary(sites),
+        "summary": numbers,
+        "states": [(name, numbers["by_state"][name]) for name in STATES if name in numbers["by_state"]],
         "campaigns": campaigns.ready(list(going)),
         "steps": _rows(STEPS, who, ("kind", "step", "n", "since")),
         "longest": _rows(LONGEST, {**who, "limit": OLDEST}),

@@ -113,7 +113,7 @@ def test_forms_need_their_token_of_the_session(db):
     client.force_login(user)
     answer = client.post("/hosts/host-001/operate/", {"kind": "identify"})
     assert answer.status_code == 403
-    assert "this form is too old" in answer.content.decode()
+    assert "This form is too old" in answer.content.decode()
 
 
 @pytest.mark.parametrize("header", ["", "Basic YTpi", "Bearer", "Bearer ", "Bearer nobody-has-this", "bearer x y z"])

@@ -129,7 +129,7 @@ def test_an_address_that_does_not_exist_is_404(db, client):
     is_problem(client.get("/api/v1/nothing"), 404)
     answer = people.signed_in("viewer").get("/nothing")
     assert answer.status_code == 404
-    assert "there is nothing at /nothing" in answer.content.decode()
+    assert "There is nothing at /nothing" in answer.content.decode()
     assert "Sign out" in answer.content.decode()
 
 

@@ -51,7 +51,7 @@ def test_a_selection_that_has_changed_starts_nothing(db):
     form = {**form_of(text_of(client.get("/campaigns/?state=cabled"))), "reason": "bring them up"}
     make.host("cabled")
     text = text_of(client.post("/campaigns/start/", form), 409)
-    assert "the selection is another one now" in text
+    assert "The selection is another one now" in text
     assert "<b>3 hosts</b>" in text
     assert 'value="bring them up"' in text
     assert not Campaign.objects.exists()
@@ -60,11 +60,11 @@ def test_a_selection_that_has_changed_starts_nothing(db):
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"reason": ""}, "a reason is needed"),
+        ({"reason": ""}, "A reason is needed"),
         ({"at_once": "0"}, "a whole number from 1"),
         ({"at_once": "x"}, "a whole number from 1"),
         ({"at_once": "9" * 40}, "a whole number from 1"),
-        ({"kind": "fly"}, "there is no campaign"),
+        ({"kind": "fly"}, "There is no campaign"),
     ],
 )
 def test_a_refused_form_says_what_is_right(db, changed, words):
@@ -86,9 +86,9 @@ def test_the_review_names_who_cannot_take_part(db):
 @pytest.mark.parametrize(
     ("query", "status", "words"),
     [
-        ("q=nothing", 404, "no host matches"),
-        ("state=happy", 422, "there is no such state"),
-        ("kind=fly&state=cabled", 422, "there is no campaign"),
+        ("q=nothing", 404, "No host matches"),
+        ("state=happy", 422, "There is no such state"),
+        ("kind=fly&state=cabled", 422, "There is no campaign"),
     ],
 )
 def test_a_selection_that_cannot_be_is_refused_in_words(db, query, status, words):
@@ -133,7 +133,7 @@ def test_halt_is_one_press_and_going_on_needs_a_reason(campaign):
     assert client.post(f"{address}halt/", {"key": f"{KEY}-halt", "reason": ""}).status_code == 303
     assert Campaign.objects.get().state == "halted"
     assert "HALT" not in text_of(client.get(address))
-    assert "a reason is needed" in text_of(client.post(f"{address}resume/", {"key": f"{KEY}-resume"}), 422)
+    assert "A reason is needed" in text_of(client.post(f"{address}resume/", {"key": f"{KEY}-resume"}), 422)
     answer = client.post(f"{address}resume/", {"key": f"{KEY}-resume", "reason": "the switch is back"})
     assert answer.status_code == 303
     assert Campaign.objects.get().state == "running"

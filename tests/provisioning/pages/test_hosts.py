@@ -51,10 +51,10 @@ def test_a_list_without_hosts_says_what_next(db):
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("state=happy", "there is no such state"),
-        ("colour=red", "there is no filter"),
-        ("q=a%00b", "q cannot hold this"),
-        ("q=" + "x" * 300, "q cannot hold this"),
+        ("state=happy", "There is no such state"),
+        ("colour=red", "There is no filter"),
+        ("q=a%00b", "Q cannot hold this"),
+        ("q=" + "x" * 300, "Q cannot hold this"),
         ("cursor=nonsense", "not one of ours"),
     ],
 )
@@ -90,7 +90,7 @@ def test_an_old_name_leads_to_the_new_one(db):
     FormerName.objects.create(name="host-old", device=host)
     client = people.signed_in("viewer")
     assert client.get("/hosts/host-old/")["Location"] == "/hosts/host-new/"
-    assert "there is no host host-none" in text_of(client.get("/hosts/host-none/"), 404)
+    assert "There is no host host-none" in text_of(client.get("/hosts/host-none/"), 404)
 
 
 def test_as_it_was(db):
@@ -117,13 +117,13 @@ def test_start_an_operation(db):
 @pytest.mark.parametrize(
     ("changed", "status", "words"),
     [
-        ({"reason": ""}, 422, "a reason is needed"),
+        ({"reason": ""}, 422, "A reason is needed"),
         ({"reason": "x"}, 422, "3 to 500 characters"),
         ({"reason": "x" * 501}, 422, "at most 500 characters"),
-        ({"reason": "a\0bcd"}, 422, "reason cannot hold this"),
-        ({"kind": ""}, 422, "there is no operation"),
+        ({"reason": "a\0bcd"}, 422, "Reason cannot hold this"),
+        ({"kind": ""}, 422, "There is no operation"),
         ({"kind": "identify"}, 409, "starts from"),
-        ({"kind": "power", "action": ""}, 422, "power needs an action"),
+        ({"kind": "power", "action": ""}, 422, "Power needs an action"),
         ({"key": ""}, 400, "Idempotency-Key is missing"),
     ],
 )
@@ -157,7 +157,7 @@ def test_hold_and_lift(db):
     assert Device.objects.get(pk=host.pk).held == 0
     assert "has ended already" in text_of(client.post(address, {"key": f"{KEY}-lift-2"}), 409)
     form = {"key": f"{KEY}-hold2", "kind": "love", "reason": "look at it"}
-    assert "there is no hold" in text_of(client.post("/hosts/host-a/hold/", form), 422)
+    assert "There is no hold" in text_of(client.post("/hosts/host-a/hold/", form), 422)
 
 
 def test_who_may_not_sees_why(db):

@@ -139,9 +139,9 @@ def test_acts(db, state, verb, more, after):
 @pytest.mark.parametrize(
     ("verb", "form", "status", "words"),
     [
-        ("cancel", {"reason": ""}, 422, "a reason is needed"),
+        ("cancel", {"reason": ""}, 422, "A reason is needed"),
         ("retry", {"reason": "again"}, 409, "is active"),
-        ("found", {"reason": "looked", "outcome": "maybe"}, 422, "outcome is needed"),
+        ("found", {"reason": "looked", "outcome": "maybe"}, 422, "Outcome is needed"),
     ],
 )
 def test_a_refused_act_keeps_the_page_and_polls_it(db, verb, form, status, words):
