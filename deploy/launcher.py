@@ -138,7 +138,7 @@ class Demo:
         self.partitions_at = time.monotonic()
 
     def _start_web(self) -> None:
-        shape = ("--worker-class", "gthread", "--workers", "2", "--threads", "8", "--keep-alive", "15")
+        shape = ("--worker-class", "gthread", "--workers", "2", "--threads", "8", "--keep-alive", "15", "--preload")
         bind = ("--bind", f"127.0.0.1:{self.ports.web}", "--graceful-timeout", "5", "--worker-tmp-dir", "/dev/shm")
         self._program("web", "gunicorn", "deploy.wsgi", *shape, *bind)
         self._wait_for("web", f"http://127.0.0.1:{self.ports.web}/sign-in/")
