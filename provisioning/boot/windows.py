@@ -159,8 +159,9 @@ def refuse(request: HttpRequest, endpoint: str, window: Window | None, words: st
         with connection.cursor() as cursor:
             cursor.execute("UPDATE provisioning_bootwindow SET refused = refused + 1 WHERE id = %s", [window.id])
             stable = f"security:boot_refused:{window.device}"
+            severity = "warning" if words.startswith("identity") else "info"
             cursor.execute(
-                UNEXPECTED, [stable, "security", "boot_refused", "warning", f"{window.host}: {words}", window.device]
+                UNEXPECTED, [stable, "security", "boot_refused", severity, f"{window.host}: {words}", window.device]
             )
     return BootRefused("refused", hint="this machine has no open window, or its token is used")
 

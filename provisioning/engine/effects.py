@@ -56,6 +56,18 @@ FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigi
 ON CONFLICT (stable_id) WHERE closed_at IS NULL DO UPDATE SET seen_at = now(), words = excluded.words
 """
 
+# What an operation's failure opened closes when an operation of that host succeeds; health is the worst that is open.
+CLOSE_FINDINGS = """
+UPDATE fleet_finding SET closed_at = now(), closed_words = 'a later operation succeeded'
+WHERE device_id = ANY(%s) AND domain = 'operation' AND closed_at IS NULL
+"""
+HEALTH = """
+UPDATE fleet_device d SET health = coalesce((
+  SELECT f.severity FROM fleet_finding f WHERE f.device_id = d.id AND f.closed_at IS NULL
+  ORDER BY array_position(ARRAY['critical', 'warning', 'info'], f.severity) LIMIT 1), 'ok')
+WHERE d.id = ANY(%s)
+"""
+
 CLOSE_WINDOWS = (
     "UPDATE provisioning_bootwindow SET closed_at = now() WHERE operation_id = ANY(%s) AND closed_at IS NULL"
 )
@@ -142,6 +154,13 @@ def write(cursor: Any, records: Sequence[HasEffects]) -> dict[int, list[int]]:
 def wants_service(record: HasEffects) -> bool:
     """Whether the host is to be given to the scheduler."""
     return any(isinstance(e, IntoService) for e in record.effects)
+
+
+def judge_health(cursor: Any, devices: Sequence[int], *, mended: Sequence[int]) -> None:
+    """Close what failures had opened on mended devices, and set the health of all of them to their worst finding."""
+    if mended:
+        cursor.execute(CLOSE_FINDINGS, [list(mended)])
+    cursor.execute(HEALTH, [list(devices)])
 
 
 def close_windows(cursor: Any, ops: Sequence[int]) -> None:

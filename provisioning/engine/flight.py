@@ -96,7 +96,8 @@ class Flight:
             context = self._context(now)
             outcome = await self._outcome(context)
             self.target = context.target
-            _kill(self, "after" if self.intents else "")
+            if self.intents:
+                kill_at(f"{self.kind.name}:{self.step.name}:after")
             record, go_on = self._record(outcome, context)
             # The next step may act only when this one's intents are settled on record.
             wait = self.intents > 0 or not go_on
@@ -129,13 +130,13 @@ class Flight:
             outcome = Fail(
                 f"{outcome.why} (attempt {self.attempt} of {self.step.attempts})", outcome.cause or self.step.cause
             )
-        if isinstance(outcome, Fail) and outcome.cause == "bmc_credentials":
-            finding = OpenFinding("security", "bmc_credentials", "critical", outcome.why)
-            outcome = Fail(outcome.why, outcome.cause, (*outcome.effects, finding))
-        if isinstance(outcome, Fail) and outcome.cause not in NO_LOOK and self.kind.fails_to:
-            seen = await last_look(context)
-            outcome = Fail(outcome.why, outcome.cause, (*outcome.effects, *seen), outcome.traceback)
-        return outcome
+        return await self._failed(outcome, context) if isinstance(outcome, Fail) and self.kind.fails_to else outcome
+
+    async def _failed(self, outcome: Fail, context: Context) -> Fail:
+        """A failure opens a finding with an owner, and takes its evidence before anything is reset."""
+        finding = OpenFinding("operation", outcome.cause, "critical", outcome.why)
+        seen = () if outcome.cause in NO_LOOK else await last_look(context)
+        return Fail(outcome.why, outcome.cause, (*outcome.effects, finding, *seen), outcome.traceback)
 
     def _too_late(self, outcome: Wait | Retry) -> Outcome:
         minutes = pace.field_minutes((datetime.now(UTC) - (self.started_at or datetime.now(UTC))).total_seconds())
@@ -202,7 +203,7 @@ class Flight:
         want = Want(self.op, self.fence, self.n, self.attempt, what, power, beacon, self.step.no_power)
         permit = await self.pump.permit(want)
         self.intents += 1
-        _kill(self, "before")
+        kill_at(f"{self.kind.name}:{self.step.name}:before")
         return permit
 
     def _record(self, outcome: Outcome, context: Context) -> tuple[Record, bool]:
@@ -286,9 +287,13 @@ def _is_loopback(base_url: str) -> bool:
         return host == "localhost"
 
 
-def _kill(flight: Flight, point: str) -> None:
-    """Kill points of the tests: MUSTER_KILL_AT=kind:step:before|after ends this process as a crash would."""
-    if point and f"{flight.kind.name}:{flight.step.name}:{point}" == settings.KILL_AT:
+def kill_at(point: str) -> None:
+    """Kill points of the tests: MUSTER_KILL_AT=<point> ends this process there as a crash would.
+
+    Points: kind:step:before (the intent is committed, nothing sent) and kind:step:after (sent, no outcome on record);
+    session:opened (the BMC has granted a session that is not on record yet).
+    """
+    if point == settings.KILL_AT:
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -220,6 +220,8 @@ def _write_ends(cursor: Any, ends: list[Record], evidence: dict[int, list[int]])
     cursor.execute(FREE, [[r.device for r in ended], [r.op for r in ended]])
     if explained := [(r.device, r.cause) for r in ended if _explains(r)]:
         cursor.execute(CAUSE, [list(c) for c in zip(*explained, strict=True)])
+    mended = [r.device for r in ends if r.ended == "succeeded" and KINDS[r.kind].becomes]
+    effects.judge_health(cursor, [r.device for r in ends], mended=mended)
     hosts = [m for r in ends if (m := _host_move(r, evidence.get(r.op, [])))]
     lifecycle.move_each("host", hosts, actor=actor)
     _into_service(cursor, ends, evidence)
