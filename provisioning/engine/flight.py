@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import traceback
+from asyncio import Future
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,10 @@ def unseal(ciphertext: bytes | None) -> Session | None:
     return Session(token=token, location=location)
 
 
+class Overtaken(Exception):
+    """What this flight found before could not be written: it is no longer its business to act."""
+
+
 class Flight:
     """Runs the steps of one operation until it must wait or ends. Lives in the pump's event loop."""
 
@@ -79,6 +84,7 @@ class Flight:
         self.target = _target(row, login)
         self.intents = 0
         self.steps_here = 0
+        self.put: Future[bool] | None = None
         pump.devices[row["name"]] = self.device
 
     @property
@@ -94,14 +100,18 @@ class Flight:
             self.deadline_at = self.deadline_at or now + timedelta(seconds=pace.deadline(self.step.deadline_s))
             self.intents = 0
             context = self._context(now)
-            outcome = await self._outcome(context)
+            try:
+                outcome = await self._outcome(context)
+            except Overtaken:
+                return
             self.target = context.target
             if self.intents:
                 kill_at(f"{self.kind.name}:{self.step.name}:after")
             record, go_on = self._record(outcome, context)
             # The next step may act only when this one's intents are settled on record.
             wait = self.intents > 0 or not go_on
-            if not await self.pump.put(record, committed=wait) or not go_on:
+            self.put = self.pump.put(record, hurry=wait)
+            if (wait and not await self.put) or not go_on:
                 return
 
     async def _outcome(self, context: Context) -> Outcome:
@@ -158,6 +168,8 @@ class Flight:
         except (OperationalError, InterfaceError) as error:  # of an intent or a session: somebody held a row too long
             why = f"the database did not answer: {str(error).splitlines()[0]}"
             return Retry(why, "database", counts=False, in_doubt=self.intents > 0)
+        except Overtaken:
+            raise
         except Exception as error:  # noqa: BLE001 (the top of a turn: a bug is a Fail, never a silent retry)
             words = f"{type(error).__name__}: {error}"
             return Fail(words[:WORDS], "bug", traceback=traceback.format_exc()[-8000:])
@@ -200,6 +212,9 @@ class Flight:
         )
 
     async def _permit(self, what: str, *, power: bool, beacon: bool) -> Permit:
+        """Where the operation stands is on record before its intent is: who takes over looks for it at that step."""
+        if self.put is not None and not await self.pump.written(self.put):
+            raise Overtaken
         want = Want(self.op, self.fence, self.n, self.attempt, what, power, beacon, self.step.no_power)
         permit = await self.pump.permit(want)
         self.intents += 1
@@ -209,25 +224,7 @@ class Flight:
     def _record(self, outcome: Outcome, context: Context) -> tuple[Record, bool]:
         """The outcome as it is written, and whether the next step follows at once."""
         step, n, attempt, started = self.step, self.n, self.attempt, self.started_at
-        words = (outcome.words if isinstance(outcome, Done) else outcome.why)[:WORDS]
-        ended, cause, wait_s = "", "", 0.0
-        if isinstance(outcome, Done | Wait | Retry):
-            self.result = {**self.result, **outcome.result}
-        if isinstance(outcome, Done):
-            ended = "succeeded" if n + 1 == len(self.kind.steps) else ""
-            self._go_to(n + 1 if not ended else n)
-        elif isinstance(outcome, Wait):
-            wait_s = max(pace.seconds(outcome.seconds), POKED_S if outcome.poked else 0.0)
-            left = ((self.deadline_at or context.now) - datetime.now(UTC)).total_seconds()
-            wait_s = max(min(wait_s, left + 0.5), 0.05)
-        elif isinstance(outcome, Retry):
-            wait_s = _back_off(outcome, attempt)
-            if outcome.back_to:
-                self._go_to(next(i for i, s in enumerate(self.kind.steps) if s.name == outcome.back_to))
-            elif outcome.counts:
-                self.attempt += 1
-        else:
-            ended, cause = _end(outcome)
+        ended, cause, wait_s = self._follow(outcome)
         in_doubt = isinstance(outcome, Wait | Retry | Lost) and getattr(outcome, "in_doubt", True)
         go_on = isinstance(outcome, Done) and not ended
         record = Record(
@@ -240,7 +237,7 @@ class Flight:
             step_name=step.name,
             attempt=attempt,
             outcome="cancelled" if ended == "cancelled" else type(outcome).__name__.lower(),
-            words=words,
+            words=(outcome.words if isinstance(outcome, Done) else outcome.why)[:WORDS],
             started_at=started or context.now,
             next_step=self.n,
             next_name=self.step.name,
@@ -262,6 +259,39 @@ class Flight:
         )
         return record, go_on
 
+    def _follow(self, outcome: Outcome) -> tuple[str, str, float]:
+        """Stand where the outcome leads: (state that the operation ends in or '', cause, real seconds to wait)."""
+        if isinstance(outcome, Fail | Lost):
+            return (*_end(outcome), 0.0)
+        self.result = {**self.result, **outcome.result}
+        if isinstance(outcome, Done):
+            is_last = self.n + 1 == len(self.kind.steps)
+            self._go_to(self.n if is_last else self.n + 1)
+            return "succeeded" if is_last else "", "", 0.0
+        if isinstance(outcome, Wait):
+            wait_s = max(pace.seconds(outcome.seconds), POKED_S if outcome.poked else 0.0)
+            return "", "", max(min(wait_s, self._left_s() + 0.5), 0.05)
+        wait_s = self._back_off_s(outcome)
+        if outcome.back_to:
+            self._go_to(next(i for i, s in enumerate(self.kind.steps) if s.name == outcome.back_to))
+        elif outcome.counts:
+            self.attempt += 1
+        return "", "", wait_s
+
+    def _left_s(self) -> float:
+        now = datetime.now(UTC)
+        return ((self.deadline_at or now) - now).total_seconds()
+
+    def _back_off_s(self, outcome: Retry) -> float:
+        """Real seconds, with jitter: what the BMC asked for, else longer with each attempt or with the time gone by."""
+        field_s = min(BACK_OFF_S * 2 ** (self.attempt - 1), BACK_OFF_MAX_S)
+        if not outcome.counts and self.started_at is not None:
+            gone_s = (datetime.now(UTC) - self.started_at).total_seconds() * float(settings.TIME_SCALE)
+            field_s = min(max(gone_s / 4, BACK_OFF_S), BACK_OFF_MAX_S)
+        if outcome.after_s is not None:
+            field_s = outcome.after_s
+        return min(pace.seconds(field_s) * random.uniform(0.8, 1.3), max(self._left_s() + 0.5, 0.05))
+
     def _go_to(self, n: int) -> None:
         self.steps_here += 1
         self.n, self.attempt, self.started_at, self.deadline_at, self.sent = n, 1, None, None, []
@@ -271,12 +301,6 @@ def _end(outcome: Fail | Lost) -> tuple[str, str]:
     if isinstance(outcome, Lost):
         return "lost", "outcome_unknown"
     return ("cancelled", "cancelled") if outcome.cause == "cancelled" else ("failed", outcome.cause)
-
-
-def _back_off(outcome: Retry, attempt: int) -> float:
-    """Real seconds: exponential with jitter, or what the BMC asked for."""
-    field_s = outcome.after_s if outcome.after_s is not None else min(BACK_OFF_S * 2 ** (attempt - 1), BACK_OFF_MAX_S)
-    return pace.seconds(field_s) * random.uniform(0.8, 1.3)
 
 
 def _is_loopback(base_url: str) -> bool:
