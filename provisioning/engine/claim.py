@@ -39,7 +39,8 @@ FROM due WHERE o.id = due.id
 RETURNING o.id, o.state, o.device_id
 """
 
-# One row a claimed operation with everything that its step may need: no query per host.
+# One row a claimed operation with everything that its step may need: no query per host. Its intents are those of this
+# visit to the step: attempts count from 1 again after a retry by a person, and after going back from a later step.
 SNAPSHOT = """
 SELECT o.id, o.kind, o.params::text AS params, o.result::text AS result, o.step, o.attempt, o.fence, o.pokes,
   o.step_started_at, o.step_deadline_at, o.chain_n, o.cancel_by_id, o.cancel_reason, o.device_id, o.claimed_until,
@@ -56,7 +57,9 @@ LEFT JOIN LATERAL (SELECT array_agg(x.mac) FILTER (WHERE x.mac <> '') AS macs, m
   WHERE x.device_id = d.id AND n.purpose = 'provisioning') a ON true
 LEFT JOIN LATERAL (
   SELECT jsonb_agg(jsonb_build_array(t.what, t.at, t.attempt, t.settled_at IS NOT NULL) ORDER BY t.id) AS sent
-  FROM provisioning_intent t WHERE t.operation_id = o.id AND t.step = o.step) i ON true
+  FROM provisioning_intent t
+  WHERE t.operation_id = o.id AND t.step = o.step AND t.at > o.state_since AND NOT EXISTS (
+    SELECT 1 FROM provisioning_step p WHERE p.operation_id = o.id AND p.n > o.step AND p.ended_at > t.at)) i ON true
 LEFT JOIN LATERAL (SELECT mode, opened_at, boot_used_at, asks, asked_at, stage, stage_at, words, done, total,
     failed_code, boot_id, inventory, tests, tested, written, phone_home
   FROM provisioning_bootwindow bw WHERE bw.operation_id = o.id ORDER BY bw.id DESC LIMIT 1) w ON true

@@ -15,7 +15,7 @@ from provisioning.bmc.client import Fleet
 from provisioning.bmc.types import Permit, Session
 from provisioning.engine import campaign, claim, write
 from provisioning.engine.claim import Want
-from provisioning.engine.flight import Flight, seal
+from provisioning.engine.flight import Flight, kill_at, seal
 from provisioning.engine.write import Record
 from provisioning.operations.context import Refused
 
@@ -85,6 +85,7 @@ class Pump:
         self.flights: dict[int, asyncio.Task[None]] = {}
         self.fences: dict[int, int] = {}
         self.out: list[tuple[Record, asyncio.Future[bool]]] = []
+        self.dropped: set[tuple[int, int]] = set()
         self.hurry = asyncio.Event()
         self.devices: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -160,27 +161,36 @@ class Pump:
         if self.flights.get(op) is task:  # a newer flight of the same operation keeps its claim
             self.flights.pop(op)
             self.fences.pop(op, None)
+        self.dropped = {key for key in self.dropped if key[0] != op or op in self.flights}
         if not task.cancelled() and (error := task.exception()):
             log.error("operation %d: its flight broke; its claim will run out", op, exc_info=error)
         self.hurry.set()
 
-    async def put(self, record: Record, *, committed: bool) -> bool:
-        """Hand over an outcome. committed: wait until it is written; False when its fence is no longer ours."""
+    def put(self, record: Record, *, hurry: bool) -> asyncio.Future[bool]:
+        """Hand over an outcome. The future tells when it is written: False when its fence is no longer ours."""
         future: asyncio.Future[bool] = self.loop.create_future()
         self.out.append((record, future))
-        if committed:
+        if hurry:
             self.hurry.set()
-            return await future
-        return True
+        return future
+
+    async def written(self, put: asyncio.Future[bool]) -> bool:
+        """Wait until an outcome is written, and all that its flight handed over before it; False when one is not."""
+        if not put.done():
+            self.hurry.set()
+        return await put
 
     async def _write(self) -> None:
         while self.out:
             batch, self.out = self.out[:BATCH], self.out[BATCH:]
+            records = [record for record, _ in batch if (record.op, record.fence) not in self.dropped]
             try:
-                kept = await in_thread(self.outcomes_db, write.write, [record for record, _ in batch])
+                kept = await in_thread(self.outcomes_db, write.write, records) if records else set()
             except Exception:
                 log.exception("%d outcomes could not be written; their claims will run out", len(batch))
                 kept = set()
+            # After an outcome that is lost nothing of the same flight is written: the next one would skip a step.
+            self.dropped |= {(record.op, record.fence) for record in records} - kept
             for record, future in batch:
                 if not future.done():
                     future.set_result((record.op, record.fence) in kept)
@@ -208,6 +218,7 @@ class Pump:
 
     async def session_opened(self, name: str, session: Session) -> None:
         """It was granted: keep the token, encrypted."""
+        kill_at("session:opened")
         await self.sessions.add((self.devices[name], "open", self.worker, seal(session)))
 
     async def session_closed(self, name: str) -> None:

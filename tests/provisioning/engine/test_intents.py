@@ -10,10 +10,10 @@ from django.db import connection, transaction
 
 from fleet import holds, lifecycle
 from fleet.models import Device
-from provisioning.engine import claim
+from provisioning.engine import ask, claim
 from provisioning.engine.claim import Want
 from provisioning.models import Intent, Operation
-from provisioning.operations.outcomes import Done
+from provisioning.operations.outcomes import Done, Fail, Retry
 from tests.provisioning.engine.test_turn import asked, now_is
 from tests.provisioning.engine.turns import Script, again
 from tests.support import make
@@ -201,6 +201,16 @@ async def press(ctx):
     return Done("pressed")
 
 
+async def press_and_retry(ctx):
+    await ctx.intend("reset: On", power=True)
+    return Retry("no effect")
+
+
+async def press_and_fail(ctx):
+    await ctx.intend("reset: On", power=True)
+    return Fail("no effect", "power_no_effect")
+
+
 class TestWhatAStepSees:
     def test_its_intent_is_settled_with_its_outcome(self, bench, kind):
         kind(Script(act=[press]))
@@ -260,3 +270,34 @@ class TestWhatAStepSees:
         context = script.contexts[0]
         assert [(i.what, i.attempt, i.settled) for i in context.sent] == [("reset: On", 1, False)]
         assert context.in_doubt == context.sent_now == context.sent
+
+    def test_a_retry_by_a_person_begins_with_nothing_sent(self, bench, kind):
+        """Attempts count from 1 again; what earlier ones of that number had sent is no reason to send nothing."""
+        script = kind(Script(act=[press_and_fail, Done("seen")]))
+        operation = asked()
+        bench.turn()
+        assert now_is(operation).state == "failed" and operation.attempt == 1
+        ask.retry(operation_id=operation.pk, actor=make.actor(), reason="board replaced")
+        again(operation)
+        bench.turn()
+        assert [c.sent for c in script.contexts if c.step_name == "act"] == [(), ()]
+        assert now_is(operation).state == "succeeded"
+
+    def test_a_second_visit_to_a_step_begins_with_nothing_sent(self, bench, kind):
+        script = kind(Script(act=[press, press], settle=[Retry("no effect", back_to="act", counts=False)]))
+        operation = asked()
+        bench.turn()
+        assert now_is(operation).step_name == "act"
+        again(operation)
+        bench.turn()
+        assert [c.sent for c in script.contexts if c.step_name == "act"] == [(), ()]
+        assert now_is(operation).state == "succeeded" and operation.intents.count() == 2
+
+    def test_a_second_attempt_sees_what_the_first_one_sent(self, bench, kind):
+        script = kind(Script(act=[press_and_retry, press_and_retry, Done("seen")]))
+        operation = asked()
+        for _ in range(3):
+            bench.turn()
+            again(operation)
+        seen = [([i.attempt for i in c.sent], len(c.sent_now)) for c in script.contexts if c.step_name == "act"]
+        assert seen == [([], 0), ([1], 0), ([1, 2], 0)]

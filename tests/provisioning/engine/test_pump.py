@@ -124,6 +124,51 @@ def test_the_step_after_an_intent_begins_when_its_outcome_is_committed(pump, kin
     assert seen == [["look", "act"], 0]
 
 
+def test_where_an_operation_stands_is_on_record_before_it_acts(pump, kind):
+    """Steps that need no permit follow each other unwritten; a crash must not find the intent ahead of the operation.
+
+    Killed there, a worker that took over began at an earlier step, saw nothing sent at this one, and reset again.
+    """
+    seen = []
+
+    def look(operation_id: int) -> None:
+        operation = Operation.objects.get(pk=operation_id)
+        seen.append((operation.step_name, operation.result, steps_of(operation)))
+        connection.close()
+
+    async def act_and_look(ctx):
+        await ctx.intend("reset: ForceRestart", power=True)
+        await asyncio.get_running_loop().run_in_executor(None, look, ctx.operation_id)
+        return Done("reset sent")
+
+    kind(Script(look=[Done("seen", {"mark": 1})], act=[act_and_look]))
+    asked()
+    pump.look()
+    assert seen == [("act", {"mark": 1}, [("look", 1, "done")])]
+
+
+def test_nothing_is_sent_when_what_was_found_before_could_not_be_written(pump, kind, monkeypatch):
+    """Else a step would be skipped: its window never opened, its result never kept."""
+    real, failing = write.write, [True]
+
+    def broken(records):
+        if failing and any(r.step_name == "look" for r in records):
+            failing.clear()
+            raise OperationalError("the database is gone")
+        return real(records)
+
+    monkeypatch.setattr(write, "write", broken)
+    script = kind(Script(act=[act, act]))
+    operation = asked()
+    pump.look()
+    assert not Intent.objects.exists() and not Step.objects.exists()
+    assert (now_is(operation).state, operation.step_name) == ("active", "look")
+    Operation.objects.update(claimed_until=LONG_AGO)
+    pump.look()
+    assert now_is(operation).state == "succeeded"
+    assert [name for name, _ in script.seen] == ["look", "act", "look", "act", "settle"]
+
+
 def test_a_poke_wakes_a_waiting_operation_before_its_time(pump, kind):
     kind(Script(look=[Wait(3600, "no event yet")]))
     operation = asked()

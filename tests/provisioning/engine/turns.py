@@ -81,11 +81,16 @@ class Bench:
     def bmc(self) -> FakeBmc:
         return self.bmcs.one
 
-    async def put(self, record: Record, *, committed: bool) -> bool:
+    def put(self, record: Record, *, hurry: bool) -> "asyncio.Future[bool]":
         self.records.append(record)
         if self.late:
             self.late(record)
-        return (record.op, record.fence) in write.write([record])
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        future.set_result((record.op, record.fence) in write.write([record]))
+        return future
+
+    async def written(self, put: "asyncio.Future[bool]") -> bool:
+        return await put
 
     async def permit(self, want: Want) -> Permit:
         refusal, intent = claim.intend([want])[0]
