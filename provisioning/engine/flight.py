@@ -83,7 +83,7 @@ class Flight:
         login, self.unreadable = _login(row)
         self.target = _target(row, login)
         self.intents = 0
-        self.steps_here = 0
+        self.must_sweep: bool = row["session_state"] == "opening"
         self.put: Future[bool] | None = None
         pump.devices[row["name"]] = self.device
 
@@ -158,7 +158,7 @@ class Flight:
 
     async def _run(self, context: Context) -> Outcome:
         try:
-            if self.row["session_state"] == "opening" and self.steps_here == 0:
+            if self.must_sweep and self.target.fingerprint:
                 await self._sweep_sessions(context)
             return await self.step.run(context)
         except BmcError as error:
@@ -176,13 +176,19 @@ class Flight:
 
     async def _sweep_sessions(self, context: Context) -> None:
         """A worker died while it logged in here: close whatever sessions of ours are not on record."""
-        if not self.target.fingerprint:
-            return
+        name = context.host.name
         await context.bmc.system()
         mine = context.bmc.session
-        for location in await context.bmc.sessions():
-            if mine is None or location != mine.location:
-                await context.bmc.delete_session(location)
+        try:
+            for location in await context.bmc.sessions():
+                if mine is None or location != mine.location:
+                    await context.bmc.delete_session(location)
+        except BmcError:
+            await self.pump.session_opening(name)  # as it was found: whoever comes next sweeps
+            raise
+        if mine is not None:
+            await self.pump.session_opened(name, mine)
+        self.must_sweep = False
 
     def _refused(self, refused: Refused) -> Outcome:
         if refused.code in ("power_cap", "observe_only"):
@@ -293,7 +299,6 @@ class Flight:
         return min(pace.seconds(field_s) * random.uniform(0.8, 1.3), max(self._left_s() + 0.5, 0.05))
 
     def _go_to(self, n: int) -> None:
-        self.steps_here += 1
         self.n, self.attempt, self.started_at, self.deadline_at, self.sent = n, 1, None, None, []
 
 

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import pytest
 from django.db import connections
 
-from provisioning.bmc.types import Override, Permit, SystemState
+from provisioning.bmc.types import Override, Permit, Session, SystemState
 from provisioning.engine import claim, write
 from provisioning.engine.claim import Want
-from provisioning.engine.flight import Flight
+from provisioning.engine.flight import Flight, seal
 from provisioning.engine.write import Record
 from provisioning.models import Operation
 from provisioning.operations.context import Context, Refused
@@ -39,6 +39,8 @@ class FakeBmc:
         self.state: SystemState | Exception = STATE
         self.calls: list[tuple[str, str]] = []
         self.name = ""
+        self.session: Session | None = Session("token", "/sessions/mine")
+        self.open: list[str] | Exception = []
 
     async def system(self) -> SystemState:
         self.calls.append((self.name, "system"))
@@ -51,6 +53,14 @@ class FakeBmc:
 
     async def console_tail(self) -> tuple[str, ...]:
         return ("Loading initial ramdisk ...",)
+
+    async def sessions(self) -> tuple[str, ...]:
+        if isinstance(self.open, Exception):
+            raise self.open
+        return tuple(self.open)
+
+    async def delete_session(self, location: str) -> None:
+        self.calls.append((self.name, f"close {location}"))
 
     async def reset(self, permit: Permit, kind: str) -> None:
         self.calls.append((self.name, f"reset {kind} by {permit.intent_id}"))
@@ -97,6 +107,12 @@ class Bench:
         if intent is None:
             raise Refused(refusal, claim.REFUSALS[refusal])
         return Permit(intent)
+
+    async def session_opening(self, name: str) -> None:
+        claim.store_sessions([(self.devices[name], "opening", WORKER, b"")])
+
+    async def session_opened(self, name: str, session: Session) -> None:
+        claim.store_sessions([(self.devices[name], "open", WORKER, seal(session))])
 
     def claim(self, room: int = 100) -> list[Flight]:
         """What is due, claimed."""
