@@ -1,0 +1,1 @@
+"""Long runs with real peers: `make e2e`."""
