@@ -288,6 +288,7 @@ def psql(place: Place, arguments: Sequence[str]) -> int:
 
 def run(place: Place, command: Sequence[str]) -> int:
     """Run a command on a fresh pair that is gone afterwards; gives its exit code."""
+    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is for the command; the servers end after it
     stop(place)
     place.remove()
     try:
