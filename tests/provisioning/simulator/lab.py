@@ -67,6 +67,7 @@ class BootService:
         self.script_token: str | None = "boot-token"
         self.fail_first: dict[str, int] = {}
         self.refuse: dict[str, int] = {}
+        self.idle: set[str] = set()
         self.url = ""
         self._runner: web.AppRunner | None = None
 
@@ -118,10 +119,10 @@ class BootService:
             "script": self._script,
             "file": lambda: web.Response(status=206, body=b"\0" * 65536),
             "time": lambda: web.json_response({"time": "2026-01-01T00:00:00Z"}),
-            "orders": lambda: web.json_response(self.orders),
+            "orders": lambda: web.json_response(self._orders(request.headers.get("Authorization", ""))),
         }
         if name in ("claim", "event", "log", "phone-home"):
-            return self._post(name, await request.json())
+            return self._post(name, await request.json(), request.headers.get("Authorization", ""))
         return self._image(request) if kind == "image" else answers.get(kind, web.HTTPNotFound)()
 
     def _script(self) -> web.Response:
@@ -134,13 +135,19 @@ class BootService:
         )
         return web.Response(text="\n".join(lines) + "\n")
 
-    def _post(self, name: str, body: dict[str, Any]) -> web.Response:
+    def _orders(self, session: str) -> dict[str, Any]:
+        """What the real one says to a ramdisk whose tests are done: wait, until it has something else to do."""
+        return {"mode": "wait"} if session in self.idle and self.orders["mode"] == "burn-in" else self.orders
+
+    def _post(self, name: str, body: dict[str, Any], session: str) -> web.Response:
         if name == "claim":
             self.claims.append(body)
-            return web.json_response({"session": "session-token"})
+            return web.json_response({"session": f"session-{body['serial']}"})
         if name == "phone-home":
             self.phone_homes.append(body)
             return web.json_response({"agent_token": "agent-token"})
+        if body.get("stage") == "tested":
+            self.idle.add(session)
         self.events.append(body) if name == "event" else self.logs.append(body["lines"])
         return web.json_response({})
 

@@ -64,6 +64,19 @@ async def test_burn_in_reports_each_test_and_waits() -> None:
         assert lab.host.power == "On"
 
 
+async def test_an_idle_ramdisk_takes_further_orders_without_a_boot() -> None:
+    async with running(hosts=1) as lab:
+        tests = [{"name": "nvlink", "minutes": 1}]
+        lab.boot.orders = {"mode": "burn-in", "operation": 1, "step": 9, "tests": tests}
+        await lab.boot_by_http(await lab.logged_in())
+        await eventually(lambda: "tested" in lab.boot.stages())
+        resets = lab.host.resets
+        lab.boot.install()
+        await eventually(lambda: lab.boot.phone_homes)
+        assert (len(lab.boot.claims), lab.boot.stages().count("tested"), lab.host.resets) == (1, 1, resets)
+        assert lab.boot.phone_homes[0]["boot_id"] != lab.boot.claims[0]["boot_id"]
+
+
 async def test_the_agent_runs_tests_once_an_id() -> None:
     async with running(hosts=1) as lab:
         lab.boot.install()
