@@ -21,14 +21,14 @@ CLAIM_S = 45
 CALL_TIMEOUT_S = 20
 POWER_ACTIONS_AN_HOUR = 6
 
-# Plan: partial index operation_due; one index scan however many hosts wait. A campaign that is not running starts
-# nothing new, but what is active goes on to its own end.
+# A paused or halted campaign starts nothing new, but what is active goes on to its own end; what is due of one that is
+# done was asked for again since, by a person. Plan: partial index operation_due; one index scan however many hosts wait.
 CLAIM = """
 WITH due AS (
   SELECT o.id FROM provisioning_operation o LEFT JOIN provisioning_campaign c ON c.id = o.campaign_id
   WHERE o.state IN ('queued', 'active') AND o.after_id IS NULL AND o.wake_at <= now()
     AND (o.claimed_until IS NULL OR o.claimed_until < now())
-    AND (o.state = 'active' OR c.id IS NULL OR c.state = 'running')
+    AND (o.state = 'active' OR c.id IS NULL OR c.state IN ('running', 'done'))
   ORDER BY o.wake_at LIMIT %(room)s FOR UPDATE OF o SKIP LOCKED)
 UPDATE provisioning_operation o SET
   fence = nextval('provisioning_fence'), claimed_until = now() + %(claim_s)s * interval '1 s', claimed_by = %(me)s,
@@ -84,7 +84,7 @@ NEXT_DUE = """
 SELECT extract(epoch FROM min(greatest(o.wake_at, coalesce(o.claimed_until, o.wake_at))) - now())::float8
 FROM provisioning_operation o LEFT JOIN provisioning_campaign c ON c.id = o.campaign_id
 WHERE o.state IN ('queued', 'active') AND o.after_id IS NULL AND o.wake_at IS NOT NULL
-  AND (o.state = 'active' OR c.id IS NULL OR c.state = 'running')
+  AND (o.state = 'active' OR c.id IS NULL OR c.state IN ('running', 'done'))
 """
 
 # The guard is the intent: whatever it checks is a column of a row that LOCK has locked, in the order of device ids.

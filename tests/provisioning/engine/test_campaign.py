@@ -251,6 +251,16 @@ class TestEnd:
         made.refresh_from_db()
         assert made.state == "done"
 
+    def test_a_person_may_still_retry_what_failed_and_its_chain_goes_on(self):
+        start(1)
+        (operation,) = due()
+        end(operation, "failed")
+        assert campaign.finish() == 1
+        ask.retry(operation_id=operation.pk, actor=make.actor(), reason="BMC replaced")
+        assert claim.next_due() is not None
+        Operation.objects.filter(pk=operation.pk).update(wake_at=LONG_AGO)
+        assert [row["id"] for row in claim.claim(room=10, worker="m:1:1")] == [operation.pk]
+
     @pytest.mark.parametrize("state", ["active", "lost"])
     def test_not_while_one_is_under_way_or_lost(self, state):
         start(1)
