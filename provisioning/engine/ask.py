@@ -21,6 +21,8 @@ from provisioning.operations.registry import KINDS
 REASON_LIMIT = 500
 # Results that belong to one boot, and mean nothing to the next.
 OF_A_BOOT = ("boot_tries", "asks_before", "before_reset", "adopted")
+# Steps that begin a boot or a run of tests: behind them its tokens are dead, or its results are in.
+BEGINNINGS = {"window", "start"}
 
 # Chains refer to rows of the same insert, so ids are drawn first.
 DRAW = "SELECT nextval(pg_get_serial_sequence('provisioning_operation', 'id')), now() FROM generate_series(1, %s)"
@@ -274,15 +276,15 @@ def _may_start(operation: Operation) -> None:
 
 
 def _safe_step(operation: Operation) -> int:
-    """From the failed step; but a boot that failed begins again with a new window, since its tokens are dead."""
-    names = [s.name for s in KINDS[operation.kind].steps]
-    if "window" in names and operation.step > names.index("window"):
-        return 0
-    return operation.step
+    """From the failed step; but a boot or a run of tests that failed begins again."""
+    before = {s.name for s in KINDS[operation.kind].steps[: operation.step]}
+    return 0 if before & BEGINNINGS else operation.step
 
 
 def _requeue(operation: Operation, actor: Actor, words: str, *, step: int) -> None:
+    """Due again from this step. run counts up: the host's agent then runs its tests anew and repeats no old result."""
     name = KINDS[operation.kind].steps[step].name
+    result = {k: v for k, v in operation.result.items() if k not in OF_A_BOOT}
     try:
         with transaction.atomic():
             lifecycle.move("operation", [operation.pk], to="queued", actor=actor, reason=words)
@@ -298,7 +300,7 @@ def _requeue(operation: Operation, actor: Actor, words: str, *, step: int) -> No
                 words="",
                 cancel_by=None,
                 cancel_reason="",
-                result={k: v for k, v in operation.result.items() if k not in OF_A_BOOT},
+                result={**result, "run": int(result.get("run", 1)) + 1},
             )
     except IntegrityError as error:
         raise busy([operation.device_id or 0]) from error

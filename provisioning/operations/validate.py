@@ -22,6 +22,7 @@ def _token(ctx: Context) -> str:
 
 
 def _tests_id(ctx: Context) -> str:
+    """One id a run: a retry by a person counts up (provisioning.engine.ask)."""
     return f"{ctx.operation_id}-{ctx.result.get('run', 1)}"
 
 

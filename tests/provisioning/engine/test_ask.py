@@ -214,6 +214,16 @@ class TestRetryAndSkip:
         early = make.operation("install", make.host("burned_in"), state="failed", step=1, step_name="check")
         assert ask.retry(operation_id=early.pk, actor=make.actor(), reason="again").step == 1
 
+    def test_tests_that_failed_are_run_again_not_read_again(self, db):
+        """The agent runs an id once: under the id of the run that failed it would repeat what it found then."""
+        host = make.host("installed")
+        validate = make.operation("validate", host, state="failed", step=2, step_name="tests")
+        for run in (2, 3):
+            again = ask.retry(operation_id=validate.pk, actor=make.actor(), reason="cable reseated")
+            assert (again.step, again.step_name, again.result["run"]) == (0, "check", run)
+            lifecycle.move("operation", [again.pk], to="active", actor=make.actor("S"), reason="claimed")
+            lifecycle.move("operation", [again.pk], to="failed", actor=make.actor("S"), reason="failed")
+
     def test_a_skipped_step_is_on_record_with_who_and_why(self, bench, kind):
         operation = self.failed(bench, kind)
         ask.skip(operation_id=operation.pk, actor=make.actor("L", "Root"), reason="done by hand")
