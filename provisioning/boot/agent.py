@@ -17,6 +17,7 @@ from provisioning.boot import windows
 from provisioning.boot.ranges import file_response
 from provisioning.boot.windows import Window
 from provisioning.engine.hint import look_soon
+from provisioning.engine.text import clean
 from provisioning.operations.netboot import ADOPTED
 
 BODY_LIMIT = 60_000
@@ -41,21 +42,21 @@ ADD_TEST = "tests = CASE WHEN jsonb_array_length(tests) < 200 THEN tests || json
 
 def body_of(request: HttpRequest, **fields: type) -> dict[str, Any]:
     """The JSON object of a request with these fields of these types; 422 names the first that is wrong."""
-    if int(request.headers.get("Content-Length") or 0) > BODY_LIMIT:
+    length = request.headers.get("Content-Length") or "0"
+    if not length.isdecimal() or int(length[:12]) > BODY_LIMIT:
         raise BadValue("the body is too large", field="body", expected=f"at most {BODY_LIMIT} bytes")
     try:
-        body = json.loads(request.body)
-    except (ValueError, UnicodeDecodeError) as error:
+        body = json.loads(request.body.decode())
+        is_text = clean(body) == body
+    except (ValueError, RecursionError) as error:
         raise BadValue("the body is not JSON", field="body", expected="a JSON object") from error
     if not isinstance(body, dict):
         raise BadValue("the body is not an object", field="body", expected="a JSON object")
     for name, kind in fields.items():
         if not isinstance(body.get(name), kind):
-            raise BadValue(
-                f"{name} is missing or of the wrong type", field=name, value=body.get(name), expected=kind.__name__
-            )
-    if "\\u0000" in request.body.decode("utf-8", "replace"):
-        raise BadValue("the body holds a NUL character", field="body", expected="text without NUL")
+            raise BadValue(f"{name} is missing or of the wrong type", field=name, expected=kind.__name__)
+    if not is_text:
+        raise BadValue("the body holds what cannot be kept", field="body", expected="no NUL, no half character, no NaN")
     return body
 
 

@@ -16,7 +16,6 @@ from fleet.errors import NotFound
 from provisioning.boot import windows
 from provisioning.boot.ranges import file_response
 from provisioning.boot.windows import Window
-from provisioning.models import BootWindow
 from provisioning.operations.netboot import LOOP_ASKS
 
 FILE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -24,6 +23,7 @@ FILE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 BEFORE_BOOT = {"expected", "received", "racked", "cabled", "retired"}
 
 
+@require_safe
 def boot_file(request: HttpRequest, name: str) -> HttpResponse:
     """A kernel, an initrd, a loader: the same for everybody, no secret in them."""
     path = Path(settings.BOOT_DIR) / name
@@ -93,7 +93,7 @@ def _script(request: HttpRequest, window: Window) -> HttpResponse:
 
 def _wakes(window: Window) -> bool:
     """Asking is no news until it is a loop; the operation waits for the agent."""
-    return BootWindow.objects.values_list("asks", flat=True).get(pk=window.id) + 1 >= LOOP_ASKS
+    return window.asks + 1 >= LOOP_ASKS
 
 
 def _render(context: dict[str, Any]) -> HttpResponse:

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
+from operator import itemgetter
 from typing import Any
 
 from django.db import connection, transaction
@@ -11,6 +13,7 @@ from django.http import HttpRequest
 from fleet import secrets
 from fleet.errors import MusterError
 from provisioning.engine.hint import look_soon
+from provisioning.engine.text import clean
 
 
 class BootRefused(MusterError):
@@ -27,7 +30,6 @@ class Window:
     id: int
     operation: int
     device: int
-    host: str
     mode: str
     delivery: str
     macs: list[str]
@@ -36,15 +38,17 @@ class Window:
     orders: dict[str, Any]
     boot_id: str
     stage: str
+    asks: int
     closed: bool
 
 
 # key: a column with its own partial index. Closed windows are found too: a late or repeated report gets an answer.
+# Several windows of one operation have the same one-time address; _one takes the newest. "ORDER BY id DESC LIMIT 1"
+# made the planner of a young database walk the primary key backwards, 133 pages a request.
 FIND = """
-SELECT w.id, w.operation_id, w.device_id, d.name, w.mode, w.delivery, w.macs, w.uuid, w.serial, w.orders::text,
-  w.boot_id, w.stage, w.closed_at IS NOT NULL
-FROM provisioning_bootwindow w JOIN fleet_device d ON d.id = w.device_id
-WHERE w.{key} = %s AND w.{key} <> '' ORDER BY w.id DESC LIMIT 1
+SELECT id, operation_id, device_id, mode, delivery, macs, uuid, serial, orders::text, boot_id, stage, asks,
+  closed_at IS NOT NULL
+FROM provisioning_bootwindow WHERE {key} = %s AND {key} <> ''
 """
 
 KEYS = ("uri_sha256", "boot_sha256", "session_sha256", "home_sha256")
@@ -55,7 +59,8 @@ LEFT JOIN provisioning_bootwindow w ON w.device_id = d.id AND w.closed_at IS NUL
 WHERE a.mac = %s
 """
 
-BY_ID = FIND.replace("w.{key} = %s AND w.{key} <> ''", "w.id = %s")
+BY_ID = FIND.replace("{key} = %s AND {key} <> ''", "id = %s")
+NAME = "SELECT name FROM fleet_device WHERE id = %s"
 
 NOTE = """
 INSERT INTO provisioning_bootrequest (endpoint, status, device_id, operation_id, remote, words)
@@ -88,7 +93,7 @@ def by_id(window_id: int) -> Window | None:
 def _one(sql: str, value: Any) -> Window | None:
     with connection.cursor() as cursor:
         cursor.execute(sql, [value])
-        row = cursor.fetchone()
+        row = max(cursor.fetchall(), key=itemgetter(0), default=None)
     if row is None:
         return None
     names = [f.name for f in fields(Window)]
@@ -98,7 +103,7 @@ def _one(sql: str, value: Any) -> Window | None:
 def by_mac(mac: str) -> tuple[int, str, str, int, int | None] | None:
     """(device, name, state, site, open window or None) of the machine with this MAC."""
     with connection.cursor() as cursor:
-        cursor.execute(BY_MAC, [mac.lower()])
+        cursor.execute(BY_MAC, [clean(mac.lower())])
         row: tuple[int, str, str, int, int | None] | None = cursor.fetchone()
     return row
 
@@ -121,7 +126,7 @@ def _note_row(
         window.device if window else device,
         window.operation if window else None,
         remote,
-        words[:500],
+        clean(words)[:500],
     ]
 
 
@@ -136,20 +141,18 @@ def change(
     sql: str = "",
     values: Sequence[Any] = (),
 ) -> None:
-    """Change columns of a window, note the request, and wake the operation if it waits for this: one transaction.
+    """Change columns of a window, note the request, and wake the operation if it waits for this: all or nothing.
 
-    The operation is locked before the window, as the engine does. sql: further
-    assignments, with their values.
+    The operation is locked before the window, as the engine does. sql: further assignments, with their values.
     """
     sets = ", ".join([f"{name} = %s" for name in columns] + ([sql] if sql else []))
-    with transaction.atomic(), connection.cursor() as cursor:
+    change_and_note = f"WITH w AS (UPDATE provisioning_bootwindow SET {sets} WHERE id = %s) {NOTE}"
+    arguments = [*columns.values(), *values, window.id, *_note_row(request, endpoint, 200, window, words)]
+    with transaction.atomic() if wake else nullcontext(), connection.cursor() as cursor:
         if wake:
             cursor.execute(WAKE, [window.operation])
             look_soon()
-        cursor.execute(
-            f"UPDATE provisioning_bootwindow SET {sets} WHERE id = %s", [*columns.values(), *values, window.id]
-        )
-        cursor.execute(NOTE, _note_row(request, endpoint, 200, window, words))
+        cursor.execute(change_and_note, arguments)
 
 
 def refuse(request: HttpRequest, endpoint: str, window: Window | None, words: str) -> BootRefused:
@@ -160,9 +163,9 @@ def refuse(request: HttpRequest, endpoint: str, window: Window | None, words: st
             cursor.execute("UPDATE provisioning_bootwindow SET refused = refused + 1 WHERE id = %s", [window.id])
             stable = f"security:boot_refused:{window.device}"
             severity = "warning" if words.startswith("identity") else "info"
-            cursor.execute(
-                UNEXPECTED, [stable, "security", "boot_refused", severity, f"{window.host}: {words}", window.device]
-            )
+            cursor.execute(NAME, [window.device])
+            told = f"{cursor.fetchone()[0]}: {words}"
+            cursor.execute(UNEXPECTED, [stable, "security", "boot_refused", severity, told, window.device])
     return BootRefused("refused", hint="this machine has no open window, or its token is used")
 
 
@@ -171,4 +174,5 @@ def unexpected(request: HttpRequest, device: int, name: str, words: str) -> None
     note(request, "script", 200, None, words, device=device)
     with connection.cursor() as cursor:
         stable = f"inventory:boot_unexpected:{device}"
-        cursor.execute(UNEXPECTED, [stable, "inventory", "boot_unexpected", "info", f"{name}: {words}", device])
+        said = clean(f"{name}: {words}")
+        cursor.execute(UNEXPECTED, [stable, "inventory", "boot_unexpected", "info", said, device])
