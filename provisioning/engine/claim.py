@@ -21,19 +21,21 @@ CLAIM_S = 45
 CALL_TIMEOUT_S = 20
 POWER_ACTIONS_AN_HOUR = 6
 
-# A paused or halted campaign starts nothing new, but what is active goes on to its own end; what is due of one that is
-# done was asked for again since, by a person. Plan: partial index operation_due; one index scan however many hosts wait.
+# late: for how long nobody looked although it was due (a dead claim, a stopped installation); it is not the host's
+# fault, so the step's clock moves by it. A paused or halted campaign starts nothing new, but what is active goes on to
+# its own end; what is due of one that is done was asked for again since, by a person. Plan: partial index
+# operation_due; one index scan however many hosts wait.
 CLAIM = """
 WITH due AS (
-  SELECT o.id FROM provisioning_operation o LEFT JOIN provisioning_campaign c ON c.id = o.campaign_id
+  SELECT o.id, now() - coalesce(o.claimed_until, o.wake_at) AS late
+  FROM provisioning_operation o LEFT JOIN provisioning_campaign c ON c.id = o.campaign_id
   WHERE o.state IN ('queued', 'active') AND o.after_id IS NULL AND o.wake_at <= now()
     AND (o.claimed_until IS NULL OR o.claimed_until < now())
     AND (o.state = 'active' OR c.id IS NULL OR c.state IN ('running', 'done'))
   ORDER BY o.wake_at LIMIT %(room)s FOR UPDATE OF o SKIP LOCKED)
 UPDATE provisioning_operation o SET
   fence = nextval('provisioning_fence'), claimed_until = now() + %(claim_s)s * interval '1 s', claimed_by = %(me)s,
-  step_deadline_at = CASE WHEN o.claimed_until IS NULL THEN o.step_deadline_at
-                          ELSE o.step_deadline_at + (now() - o.claimed_until) END,
+  step_started_at = o.step_started_at + due.late, step_deadline_at = o.step_deadline_at + due.late,
   started_at = coalesce(o.started_at, now())
 FROM due WHERE o.id = due.id
 RETURNING o.id, o.state, o.device_id

@@ -113,9 +113,26 @@ class TestClaim:
         claim.claim(room=10, worker=ME)
         assert set_row(operation).step_deadline_at == deadline + timedelta(seconds=30)
 
-    def test_a_wait_that_is_over_moves_no_deadline(self):
+    def test_time_in_which_no_worker_ran_is_not_the_steps(self):
+        """An installation that was stopped for an hour fails nobody for it when it goes on."""
+        began, deadline = now() - timedelta(hours=2), now() - timedelta(minutes=50)
+        operation = make.operation(
+            state="active",
+            step_started_at=began,
+            step_deadline_at=deadline,
+            claimed_until=None,
+            wake_at=now() - timedelta(hours=1),
+        )
+        claim.claim(room=10, worker=ME)
+        row = set_row(operation)
+        assert (row.step_started_at, row.step_deadline_at) == (
+            began + timedelta(hours=1),
+            deadline + timedelta(hours=1),
+        )
+
+    def test_a_wait_that_is_looked_at_in_time_moves_no_deadline(self):
         deadline = now() + timedelta(minutes=10)
-        operation = make.operation(state="active", step_deadline_at=deadline, claimed_until=None, wake_at=LONG_AGO)
+        operation = make.operation(state="active", step_deadline_at=deadline, claimed_until=None, wake_at=now())
         claim.claim(room=10, worker=ME)
         assert set_row(operation).step_deadline_at == deadline
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pytest
+from django.contrib.postgres.functions import TransactionNow
 from django.db import connections
 
 from provisioning.bmc.types import Override, Permit, Session, SystemState
@@ -176,6 +177,6 @@ def rehearsal(patch: pytest.MonkeyPatch, script: Script, **kind: Any) -> Script:
 
 def again(operation: Operation, **columns: Any) -> Operation:
     """The operation as it is now; due again when it waits."""
-    Operation.objects.filter(pk=operation.pk, wake_at__isnull=False).update(wake_at=LONG_AGO, **columns)
+    Operation.objects.filter(pk=operation.pk, wake_at__isnull=False).update(wake_at=TransactionNow(), **columns)
     operation.refresh_from_db()
     return operation
