@@ -1,7 +1,7 @@
 """Celery: messages only say "look" (engine.md); PostgreSQL is the queue of record."""
 
 import os
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from celery import Celery
 
@@ -13,7 +13,11 @@ from django.conf import settings
 def broker_url(url: str) -> str:
     """kombu's spelling of a Redis URL; unix:///path and redis+socket:///path both mean a socket."""
     parts = urlsplit(url)
-    return f"redis+socket://{parts.path}" if parts.scheme in ("unix", "redis+socket") else url
+    if parts.scheme not in ("unix", "redis+socket"):
+        return url
+    query = parse_qs(parts.query)
+    number = (query.get("db") or query.get("virtual_host") or ["0"])[0]
+    return f"redis+socket://{parts.path}?virtual_host={number}"
 
 
 app = Celery("muster")
@@ -26,7 +30,7 @@ app.conf.update(
     worker_hijack_root_logger=False,
     worker_cancel_long_running_tasks_on_connection_loss=False,
     broker_connection_retry_on_startup=True,
-    broker_transport_options={"visibility_timeout": 120, "polling_interval": 10},
+    broker_transport_options={"visibility_timeout": 120, "polling_interval": 2},
     beat_scheduler="celery.beat:Scheduler",
     beat_schedule={
         "look": {"task": "advance", "schedule": 2.0, "options": {"expires": 2}},
