@@ -82,6 +82,7 @@ def claim(request: HttpRequest) -> HttpResponse:
         if claimed:
             windows.note(request, "claim", 200, window, f"agent is up, boot id {body['boot_id'][:40]}")
             look_soon()
+        transaction.set_rollback(not claimed)  # a token that is sent again and again wakes nobody
     if not claimed:
         raise windows.refuse(request, "claim", window, "a boot token that was used before")
     return JsonResponse({"session": session})
@@ -146,7 +147,7 @@ def event(request: HttpRequest) -> HttpResponse:
     words = str(body.get("words") or "")[:500]
     columns: dict[str, Any] = {"stage": stage, "stage_at": timezone.now(), "words": words}
     for name in ("done", "total"):
-        if isinstance(body.get(name), int) and 0 <= body[name] < 2**31:
+        if type(body.get(name)) is int and 0 <= body[name] < 2**31:  # true is an int too, but no number
             columns[name] = body[name]
     if stage in ("inventory", "tested", "written"):
         columns[stage] = json.dumps(data)
