@@ -12,6 +12,7 @@ from django.db import Error, connection, transaction
 from fleet import lifecycle
 from fleet.errors import MusterError
 from fleet.lifecycle import Move
+from fleet.states import allowed
 from provisioning.engine import effects
 from provisioning.engine.chain import cancel_rest
 from provisioning.engine.text import clean
@@ -115,9 +116,10 @@ UPDATE provisioning_operation o SET after_id = NULL, wake_at = now()
 WHERE o.after_id = ANY(%s) AND o.state = 'queued'
 """
 
-SERVABLE = (
-    "SELECT id FROM fleet_device WHERE id = ANY(%s) AND held = 0 AND health NOT IN ('critical', 'warning') ORDER BY id"
-)
+SERVABLE = """
+SELECT id FROM fleet_device
+WHERE id = ANY(%s) AND state = 'validated' AND held = 0 AND health NOT IN ('critical', 'warning') ORDER BY id
+"""
 
 
 def write(records: Sequence[Record]) -> set[tuple[int, int]]:
@@ -218,7 +220,7 @@ def _write_ends(cursor: Any, ends: list[Record], evidence: dict[int, list[int]])
     lifecycle.move_each("operation", [Move(r.op, r.ended, r.words[:500], r.cause) for r in ends], actor=actor)
     ended = [r for r in ends if r.ended != "lost"]
     cursor.execute(FREE, [[r.device for r in ended], [r.op for r in ended]])
-    if explained := [(r.device, r.cause) for r in ended if _explains(r)]:
+    if explained := [(r.device, r.cause) for r in ended if _goal(r)]:
         cursor.execute(CAUSE, [list(c) for c in zip(*explained, strict=True)])
     mended = [r.device for r in ends if r.ended == "succeeded" and KINDS[r.kind].becomes]
     effects.judge_health(cursor, [r.device for r in ends], mended=mended)
@@ -233,24 +235,25 @@ def _write_ends(cursor: Any, ends: list[Record], evidence: dict[int, list[int]])
     effects.close_windows(cursor, [r.op for r in ended])
 
 
-def _explains(r: Record) -> bool:
-    """Whether this end says why its host is in its state from now on."""
+def _goal(r: Record) -> str:
+    """The state that this end earns its host, '' when it stays: also where a person put it, or where it has more.
+
+    A host in service of its tests is not sent back because somebody inspected it: the edge does not exist.
+    """
     kind = KINDS[r.kind]
-    if r.host_state not in kind.from_states:
-        return False
-    return bool((r.ended == "succeeded" and kind.becomes) or (r.ended == "failed" and kind.fails_to))
+    goal = {"succeeded": kind.becomes, "failed": kind.fails_to}.get(r.ended, "")
+    may = r.host_state == goal or goal in allowed("host", r.host_state, "S")
+    return goal if may and r.host_state in kind.from_states else ""
 
 
 def _host_move(r: Record, evidence: list[int]) -> Move | None:
-    """Where the host goes with this end, None when it stays; always where a person put it meanwhile."""
-    kind = KINDS[r.kind]
-    if r.host_state not in kind.from_states:
+    """The move of the host that this end brings about, None when it stays."""
+    goal = _goal(r)
+    if not goal or goal == r.host_state:
         return None
-    if r.ended == "succeeded" and kind.becomes and r.host_state != kind.becomes:
-        return Move(r.device, kind.becomes, f"{r.kind}: {r.words}"[:500], "", tuple(evidence))
-    if r.ended == "failed" and kind.fails_to and r.host_state != kind.fails_to:
-        return Move(r.device, kind.fails_to, f"{r.kind}, step {r.step_name}: {r.words}"[:500], r.cause, tuple(evidence))
-    return None
+    if r.ended == "succeeded":
+        return Move(r.device, goal, f"{r.kind}: {r.words}"[:500], "", tuple(evidence))
+    return Move(r.device, goal, f"{r.kind}, step {r.step_name}: {r.words}"[:500], r.cause, tuple(evidence))
 
 
 def _into_service(cursor: Any, ends: list[Record], evidence: dict[int, list[int]]) -> None:
