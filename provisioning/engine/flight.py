@@ -127,13 +127,7 @@ class Flight:
             return Fail(
                 f"time runs {settings.TIME_SCALE:g} times as fast here: only loopback BMCs are touched", "time_scale"
             )
-        blocked: datetime | None = self.row["blocked_until"]
-        if blocked and blocked > context.now:
-            real_s = (blocked - context.now).total_seconds()
-            return Wait(
-                real_s * float(settings.TIME_SCALE), "the BMC refused our login twice: nobody tries for a while"
-            )
-        outcome = await self._run(context)
+        outcome = self._blocked(context) or await self._run(context)
         if isinstance(outcome, Wait | Retry) and self.deadline_at and datetime.now(UTC) > self.deadline_at:
             outcome = self._too_late(outcome)
         if isinstance(outcome, Retry) and outcome.counts and self.attempt >= self.step.attempts:
@@ -141,6 +135,14 @@ class Flight:
                 f"{outcome.why} (attempt {self.attempt} of {self.step.attempts})", outcome.cause or self.step.cause
             )
         return await self._failed(outcome, context) if isinstance(outcome, Fail) and self.kind.fails_to else outcome
+
+    def _blocked(self, context: Context) -> Outcome | None:
+        blocked: datetime | None = self.row["blocked_until"]
+        if blocked is None or blocked <= context.now:
+            return None
+        wait_s = pace.field_s((blocked - context.now).total_seconds())
+        why = "the BMC refused our login twice: nobody tries for a while"
+        return Retry(why, "bmc_credentials", counts=False, after_s=wait_s, in_doubt=bool(context.in_doubt))
 
     async def _failed(self, outcome: Fail, context: Context) -> Fail:
         """A failure opens a finding with an owner, and takes its evidence before anything is reset."""

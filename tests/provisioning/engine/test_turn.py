@@ -288,6 +288,18 @@ def test_two_refused_logins_open_the_breaker_for_everybody(bench, kind):
     assert operation.state == "active"
 
 
+def test_a_deadline_passes_while_the_breaker_is_open_too(bench, kind):
+    """It was looked at 20 times a second until the breaker closed."""
+    script = kind(Script(look=[Wait(1, "w")]))
+    operation = asked()
+    bench.turn()
+    Bmc.objects.filter(device=operation.device).update(blocked_until=datetime.now(UTC) + timedelta(minutes=14))
+    again(operation, step_deadline_at=datetime.now(UTC) - timedelta(hours=1))
+    bench.turn()
+    assert (now_is(operation).state, operation.cause) == ("failed", "bmc_credentials")
+    assert "nobody tries for a while" in operation.words and len(script.seen) == 1
+
+
 def test_findings_columns_and_log_lines_are_written_with_the_outcome(bench, kind):
     async def look(ctx):
         ctx.log("first line")
