@@ -3,11 +3,19 @@
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from django.db import Error, connection, transaction
+from django.db import (
+    DataError,
+    Error,
+    IntegrityError,
+    InternalError,
+    ProgrammingError,
+    connection,
+    transaction,
+)
 
 from fleet import lifecycle
 from fleet.errors import MusterError
@@ -128,16 +136,34 @@ def write(records: Sequence[Record]) -> set[tuple[int, int]]:
     try:
         return _write(records)
     except (MusterError, Error):
-        if len({r.op for r in records}) == 1:
-            raise
         log.exception("a batch of %d outcomes could not be written; writing one by one", len(records))
     done: set[tuple[int, int]] = set()
     for op in dict.fromkeys(r.op for r in records):
-        try:
-            done |= _write([r for r in records if r.op == op])
-        except (MusterError, Error):
-            log.exception("operation %d: its outcome could not be written; its claim will run out", op)
+        done |= _alone([r for r in records if r.op == op])
     return done
+
+
+def _alone(records: Sequence[Record]) -> set[tuple[int, int]]:
+    """The outcomes of one operation. What the database will never take is a failure: its step would run for ever."""
+    last = records[-1]
+    try:
+        return _write(records)
+    except (DataError, IntegrityError, InternalError, ProgrammingError) as error:
+        log.exception("operation %d: its outcome can never be written: it fails", last.op)
+        words = f"what step {last.step_name} found cannot be written: {str(error).splitlines()[0]}"
+        last = replace(last, outcome="fail", ended="failed", cause="bug", words=words[:500], release=True, row=True)
+        return _given_up(replace(last, effects=(), result={}, log_lines=(), progress=(0, 0), settle=False))
+    except (MusterError, Error):
+        log.exception("operation %d: its outcome could not be written; its claim will run out", last.op)
+    return set()
+
+
+def _given_up(record: Record) -> set[tuple[int, int]]:
+    try:
+        return _write([record])
+    except (MusterError, Error):
+        log.exception("operation %d: its failure could not be written; its claim will run out", record.op)
+    return set()
 
 
 def _write(records: Sequence[Record]) -> set[tuple[int, int]]:

@@ -281,15 +281,29 @@ class TestBatches:
         assert (operation.step, operation.step_name, operation.claimed_until) == (2, "settle", None)
         assert operation.result == {"a": 1, "b": 2}
 
-    def test_one_that_cannot_be_written_does_not_hold_up_the_others(self, kind):
+    def test_one_that_cannot_be_written_does_not_hold_up_the_others_and_fails(self, kind):
+        """A count below zero, from a host's agent: found again every 45 s, written never."""
         kind()
         bad, good = asked(), asked()
         claim.claim(room=10, worker=ME)
-        spoilt = record(now_is(bad), ended="nowhere", release=True)
+        spoilt = record(now_is(bad), progress=(-1, 5), result={"a": 1}, effects=(Seen("facts", "x"),))
         fine = record(now_is(good), ended="succeeded", release=True)
-        assert write.write([spoilt, fine]) == {(good.pk, good.fence)}
+        assert write.write([spoilt, fine]) == {(bad.pk, bad.fence), (good.pk, good.fence)}
         assert now_is(good).state == "succeeded" and good.device.state == "installed"
-        assert now_is(bad).state == "active" and bad.device.state == "burned_in"
+        assert (now_is(bad).state, bad.cause, bad.device.state) == ("failed", "bug", "quarantined")
+        assert bad.words.startswith("what step look found cannot be written: ") and "check constraint" in bad.words
+        assert not Evidence.objects.exists()
+
+    def test_one_whose_host_was_moved_meanwhile_is_looked_at_again(self, kind):
+        """A person was faster; the next look sees where the host is."""
+        kind()
+        operation = asked("burned_in")
+        claim.claim(room=10, worker=ME)
+        late = record(now_is(operation), ended="succeeded", release=True)
+        make.bring("host", [operation.device_id], "quarantined", start="burned_in")
+        lifecycle.move("host", [operation.device_id], to="cabled", actor=make.actor("O"), reason="far back")
+        assert write.write([late]) == set()
+        assert now_is(operation).state == "active" and operation.device.state == "cabled"
 
     def test_costs_the_same_statements_for_few_and_for_many(self, kind):
         kind()
