@@ -22,7 +22,7 @@ async def compare(ctx: Context) -> Outcome:
             return Fail(window.words, window.failed_code)
         return Wait(2 * MINUTE, "waiting for the ramdisk's inventory", poked=True)
     seen = judge.in_band(window.inventory)
-    kinds = {p.kind for p in seen}
+    kinds = set(judge.IN_BAND.values())  # all of them, whatever it lists: what is gone is not listed
     profile = {**ctx.profile, "parts": {k: n for k, n in ctx.profile.get("parts", {}).items() if k in kinds}}
     found = [d for d in judge.parts(profile, seen) if d.check not in ctx.host.waived]
     words = "; ".join(d.words for d in found) or f"{len(seen)} parts seen in band"
@@ -46,16 +46,11 @@ async def tests(ctx: Context) -> Outcome:
         left_s = sum(float(t.get("minutes", 0)) for t in planned[done:]) * MINUTE
         words = f"test {min(done + 1, len(planned))} of {len(planned)}, {left_s / MINUTE:.0f} min left"
         return Wait(max(left_s + MINUTE, MINUTE), words, progress=(done, len(planned)), poked=True)
-    results = window.tested.get("results") or window.tests
-    bad = [r for r in results if isinstance(r, dict) and not r.get("passed")]
-    lacking = {t["name"] for t in planned} - {r.get("name") for r in results if isinstance(r, dict)}
-    words = "; ".join(
-        [f"{r.get('name')}: {r.get('words') or r.get('value')} (limit {r.get('limit')})" for r in bad]
-        + [f"{name}: no result" for name in sorted(lacking)]
-    )
-    evidence = _evidence(ctx, results, words or "all tests passed")
-    if bad or lacking or not window.tested.get("passed"):
-        return Fail(words or "the ramdisk says that burn-in failed", "burn_in", (evidence,))
+    results = judge.rows_of(window.tested.get("results")) or judge.rows_of(window.tests)
+    bad = judge.failed_tests(results, planned)
+    evidence = _evidence(ctx, results, "; ".join(bad) or "all tests passed")
+    if bad or window.tested.get("passed") is not True:
+        return Fail("; ".join(bad) or "the ramdisk says that burn-in failed", "burn_in", (evidence,))
     seen = HostSeen({"fingerprint": ctx.result.get("fingerprint", "")})
     return Done(f"{len(results)} tests passed", effects=(evidence, seen, CloseWindow()))
 

@@ -128,24 +128,50 @@ def firmware(profile: Mapping[str, Any], rows: Iterable[FirmwareRow], bios: Mapp
     return found
 
 
+# What a ramdisk lists, by its name for each group.
+IN_BAND = {"gpus": "gpu", "hcas": "hca", "drives": "drive", "dimms": "dimm", "cpus": "cpu"}
+
+
 def in_band(data: Mapping[str, Any]) -> list[SeenPart]:
-    """Parts as the ramdisk reports them (GPUs, HCAs, drives, DIMMs, CPUs); odd rows are left out."""
-    kinds = {"gpus": "gpu", "hcas": "hca", "drives": "drive", "dimms": "dimm", "cpus": "cpu"}
+    """Parts as the ramdisk reports them, kinds of IN_BAND; odd rows are left out."""
     found = []
-    for group, kind in kinds.items():
-        for row in data.get(group) or []:
-            if isinstance(row, dict):
-                slot = str(row.get("slot") or row.get("name") or "")
-                width, gen = row.get("pcie_width"), row.get("pcie_gen")
-                found.append(
-                    SeenPart(
-                        kind,
-                        slot,
-                        True,
-                        "ok",
-                        str(row.get("serial") or ""),
-                        pcie_width=width if isinstance(width, int) else None,
-                        pcie_gen=gen if isinstance(gen, int) else None,
-                    )
+    for group, kind in IN_BAND.items():
+        for row in rows_of(data.get(group)):
+            width, gen = row.get("pcie_width"), row.get("pcie_gen")
+            found.append(
+                SeenPart(
+                    kind,
+                    str(row.get("slot") or row.get("name") or ""),
+                    True,
+                    "ok",
+                    str(row.get("serial") or ""),
+                    pcie_width=width if isinstance(width, int) else None,
+                    pcie_gen=gen if isinstance(gen, int) else None,
                 )
+            )
     return found
+
+
+def rows_of(said: Any) -> list[dict[str, Any]]:
+    """The rows of a list that a machine sent, whatever it sent."""
+    return [row for row in said if isinstance(row, dict)] if isinstance(said, list) else []
+
+
+def count_of(said: Any) -> int:
+    """A count that a machine sent; 0 when it is none."""
+    return said if type(said) is int and 0 <= said < 2**31 else 0
+
+
+def failed_tests(results: list[dict[str, Any]], planned: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Words for each test that failed, and for each of the plan that has no result."""
+    bad = [
+        f"{r.get('name')}: {r.get('words') or r.get('value')}{_limit(r)}"
+        for r in results
+        if r.get("passed") is not True
+    ]
+    lacking = {str(t["name"]) for t in planned} - {str(r.get("name")) for r in results}
+    return bad + [f"{name}: no result" for name in sorted(lacking)]
+
+
+def _limit(result: Mapping[str, Any]) -> str:
+    return f" (limit {result['limit']})" if result.get("limit") is not None else ""

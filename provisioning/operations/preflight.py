@@ -46,9 +46,10 @@ async def set_clock(ctx: Context) -> Outcome:
 def _clock_is_right(ctx: Context, offset: float) -> Done:
     seen = BmcSeen({"clock_offset_s": round(offset, 1)})
     was = ctx.result.get("clock_was_s")
-    if was is None:
+    if was is None and not ctx.sent:
         return Done(f"clock is right ({offset:+.0f} s)", effects=(seen,))
-    words = f"the BMC's clock was {was:+d} s off and was corrected"
+    # Who set it may have died before it could say how far off it was.
+    words = f"the BMC's clock was {'' if was is None else f'{was:+d} s '}off and was corrected"
     finding = OpenFinding("health", "clock_corrected", "info", words, closed=True)
     return Done(words, effects=(seen, finding))
 

@@ -34,6 +34,8 @@ async def act(ctx: Context, want: Want) -> Outcome:
     decision = decide(state, want, Marker(before.get("last_reset_at")))
     if decision.do == "done":
         return Done(decision.words)
+    if state.power is None:  # it cannot tell now, which says nothing of the reset; the step's deadline ends this
+        return Wait(15, decision.words, in_doubt=bool(ctx.in_doubt))
     came_on = state.power == "On" and before.get("power") == "Off"
     return _not_yet(ctx, want, decision.do, decision.words, came_on=came_on)
 

@@ -1,6 +1,7 @@
 """validate: the installed host passes the profile's tests; then, if asked, it is given to the scheduler."""
 
 from provisioning.agent.client import AgentError
+from provisioning.operations import judge
 from provisioning.operations.context import Context
 from provisioning.operations.install import agent_token
 from provisioning.operations.kinds import MINUTE, Kind, Step
@@ -48,14 +49,11 @@ async def tests(ctx: Context) -> Outcome:
     except AgentError as error:
         return Retry(error.words, "unreachable", counts=not error.passing)
     if state.get("state") != "done":
-        done, total = int(state.get("done") or 0), int(state.get("total") or 0)
+        done, total = judge.count_of(state.get("done")), judge.count_of(state.get("total"))
         return Wait(MINUTE, f"test {done + 1} of {total}", progress=(done, total))
-    results = [r for r in state.get("results") or [] if isinstance(r, dict)]
-    planned = {t["name"] for t in ctx.profile.get("validate", {}).get("tests", [])}
-    bad = [f"{r.get('name')}: {r.get('words') or r.get('value')}" for r in results if not r.get("passed")]
-    lacking = sorted(planned - {r.get("name") for r in results})
-    words = "; ".join(bad + [f"{name}: no result" for name in lacking])
-    evidence = Evidence("validation", words or "all tests passed", {"results": results, "without_result": lacking})
+    results = judge.rows_of(state.get("results"))
+    words = "; ".join(judge.failed_tests(results, ctx.profile.get("validate", {}).get("tests", [])))
+    evidence = Evidence("validation", words or "all tests passed", {"results": results})
     if words:
         return Fail(words, "validation", (evidence,))
     into = (IntoService(),) if ctx.params.get("into_service") else ()
