@@ -6,6 +6,7 @@ import random
 import signal
 import traceback
 from asyncio import Future
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -164,7 +165,7 @@ class Flight:
                 await self._sweep_sessions(context)
             return await self.step.run(context)
         except BmcError as error:
-            return from_error(error)
+            return _unsettled(from_error(error), context)
         except Refused as refused:
             return self._refused(refused)
         except (OperationalError, InterfaceError) as error:  # of an intent or a session: somebody held a row too long
@@ -302,6 +303,13 @@ class Flight:
 
     def _go_to(self, n: int) -> None:
         self.n, self.attempt, self.started_at, self.deadline_at, self.sent = n, 1, None, None, []
+
+
+def _unsettled(outcome: Outcome, context: Context) -> Outcome:
+    """What a dead worker may have sent stays in doubt until a look at the hardware succeeds; no attempt is spent."""
+    if isinstance(outcome, Retry) and context.in_doubt:
+        return replace(outcome, in_doubt=True, counts=False)
+    return outcome
 
 
 def _end(outcome: Fail | Lost) -> tuple[str, str]:

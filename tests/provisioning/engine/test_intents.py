@@ -10,6 +10,7 @@ from django.db import connection, transaction
 
 from fleet import holds, lifecycle
 from fleet.models import Device
+from provisioning.bmc.errors import BmcRefused, BmcUnreachable
 from provisioning.engine import ask, claim
 from provisioning.engine.claim import Want
 from provisioning.models import Intent, Operation
@@ -270,6 +271,23 @@ class TestWhatAStepSees:
         context = script.contexts[0]
         assert [(i.what, i.attempt, i.settled) for i in context.sent] == [("reset: On", 1, False)]
         assert context.in_doubt == context.sent_now == context.sent
+
+    def test_a_look_that_failed_leaves_it_in_doubt_and_spends_no_attempt(self, bench, kind):
+        """Settled by a BMC that was away, the reset of a dead worker was looked for no longer and sent once more."""
+        refused = BmcRefused("host", "login", "bad_credentials", "user root is refused")
+        script = kind(Script(act=[BmcUnreachable("host", "read", "no_answer", "away"), refused, Done("it is on")]))
+        operation = asked()
+        bench.claim()
+        operation.refresh_from_db()
+        claim.intend([want(operation, step=1)])
+        row(operation, step=1, step_name="act", claimed_until=datetime(2020, 1, 1, tzinfo=UTC))
+        for _ in range(3):
+            bench.turn()
+            again(operation)
+        assert [len(c.in_doubt) for c in script.contexts if c.step_name == "act"] == [1, 1, 1]
+        assert [c.attempt for c in script.contexts if c.step_name == "act"] == [1, 1, 1]
+        assert now_is(operation).state == "succeeded"
+        assert not operation.intents.filter(settled_at=None).exists()
 
     def test_a_retry_by_a_person_begins_with_nothing_sent(self, bench, kind):
         """Attempts count from 1 again; what earlier ones of that number had sent is no reason to send nothing."""
