@@ -101,7 +101,7 @@ WITH w AS (
     WITH ORDINALITY AS w(op, fence, step, attempt, what, power, beacon, critical, n)),
 l AS (
   SELECT o.id AS op, o.fence, o.state, o.claimed_until, d.id AS device, d.held, d.no_power_by, d.observe_only,
-    d.power_at, clock_timestamp() AS at
+    d.power_at, o.cancel_by_id IS NOT NULL AND d.no_power_by IS DISTINCT FROM o.id AS cancelled, clock_timestamp() AS at
   FROM provisioning_operation o JOIN fleet_device d ON d.id = o.device_id WHERE o.id IN (SELECT op FROM w)),
 j AS (
   SELECT w.*, l.device, l.at,
@@ -109,6 +109,7 @@ j AS (
       WHERE t > l.at - %(hour)s * interval '1 s') AS powers,
     CASE WHEN l.fence <> w.fence OR l.state <> 'active' THEN 'fence'
          WHEN coalesce(l.claimed_until, l.at) <= l.at + %(call_s)s * interval '1 s' THEN 'fence'
+         WHEN l.cancelled THEN 'cancelled'
          WHEN l.observe_only THEN 'observe_only'
          WHEN l.held > 0 AND NOT w.beacon THEN 'hold'
          WHEN w.power AND l.no_power_by IS NOT NULL AND l.no_power_by <> w.op THEN 'critical'
@@ -130,6 +131,7 @@ SELECT j.n, j.refusal, i.id FROM j LEFT JOIN i ON i.operation_id = j.op
 
 REFUSALS = {
     "fence": "another worker has taken this operation over, or its claim is too old to act on",
+    "cancelled": "it was cancelled before this was sent",
     "hold": "a hold stands on this host: nothing is written to it",
     "observe_only": "this host is observe-only: an admin must lift that first",
     "critical": "another operation is in a critical section on this host: nobody changes its power",

@@ -135,7 +135,9 @@ class Flight:
             outcome = Fail(
                 f"{outcome.why} (attempt {self.attempt} of {self.step.attempts})", outcome.cause or self.step.cause
             )
-        return await self._failed(outcome, context) if isinstance(outcome, Fail) and self.kind.fails_to else outcome
+        if isinstance(outcome, Fail) and outcome.cause != "cancelled" and self.kind.fails_to:
+            return await self._failed(outcome, context)
+        return outcome
 
     def _blocked(self, context: Context) -> Outcome | None:
         blocked: datetime | None = self.row["blocked_until"]
@@ -194,7 +196,7 @@ class Flight:
         self.must_sweep = False
 
     def _refused(self, refused: Refused) -> Outcome:
-        if refused.code in ("power_cap", "observe_only"):
+        if refused.code in ("power_cap", "observe_only", "cancelled"):
             return Fail(refused.words, refused.code)
         return Wait(HELD_S, refused.words)
 

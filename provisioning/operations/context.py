@@ -114,7 +114,7 @@ class Context:
 
 
 class Refused(Exception):
-    """intend() said no. code: fence, hold, critical, power_cap, observe_only."""
+    """intend() said no. code: one of provisioning.engine.claim.REFUSALS."""
 
     def __init__(self, code: str, words: str) -> None:
         super().__init__(words)

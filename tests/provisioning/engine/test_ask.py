@@ -130,6 +130,23 @@ class TestCancel:
         assert steps_of(operation)[-1] == ("act", 1, "cancelled")
         assert [name for name, _ in script.seen] == ["look", "act"], "nothing was done after it"
 
+    def test_nothing_more_is_sent_although_its_steps_follow_each_other(self, bench, kind):
+        """The steps of one turn know of no cancel: the guard of the side effect does."""
+
+        async def cancelled_meanwhile(ctx):
+            ask.cancel(operation_id=operation.pk, actor=make.actor(), reason="wrong host")
+            return Done("seen")
+
+        async def press(ctx):
+            await ctx.intend("reset: On", power=True)
+            return Done("pressed")
+
+        kind(Script(look=[cancelled_meanwhile], act=[press]))
+        operation = asked()
+        bench.turn()
+        assert (now_is(operation).state, operation.cause) == ("cancelled", "cancelled")
+        assert not operation.intents.exists() and operation.device.state == "burned_in"
+
     def test_wakes_it_at_once(self, bench, kind):
         kind(Script(look=[Wait(3600, "waiting")]))
         operation = asked()

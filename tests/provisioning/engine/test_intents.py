@@ -68,6 +68,7 @@ AGAINST: dict[str, tuple[Callable[[Operation], None], str]] = {
     "an operation that has ended": (fail, "fence"),
     "a critical section": (lambda o: device(o, no_power_by=o.pk + 1), "critical"),
     "six power actions": (full_hour, "power_cap"),
+    "a cancel": (lambda o: row(o, cancel_by_id=make.actor().pk), "cancelled"),
     "observe only": (lambda o: device(o, observe_only=True), "observe_only"),
 }
 
