@@ -11,7 +11,8 @@ from django.db.models.functions import Now
 
 from fleet import lifecycle
 from fleet.errors import BadValue, MusterError, NotFound, WrongState
-from fleet.models import Actor, Device
+from fleet.models import Actor, Device, Finding
+from provisioning.engine import effects
 from provisioning.engine.chain import cancel_rest
 from provisioning.engine.hint import look_soon
 from provisioning.models import Operation, Step
@@ -324,9 +325,19 @@ def found(*, operation_id: int, actor: Actor, reason: str, go_on: bool) -> Opera
             )
         else:
             _give_back(operation, words)
+        _close_finding(operation, words)
         look_soon()
     operation.refresh_from_db()
     return operation
+
+
+def _close_finding(operation: Operation, words: str) -> None:
+    """Somebody has looked, which is what the finding asked for; where the host stands now says the rest."""
+    finding = Finding.objects.filter(operation_id=operation.pk, kind="outcome_unknown", closed_at=None)
+    finding.update(closed_at=Now(), closed_words=words)
+    if operation.device_id is not None:
+        with connection.cursor() as cursor:
+            effects.judge_health(cursor, [operation.device_id], mended=[])
 
 
 def _give_back(operation: Operation, words: str) -> None:

@@ -40,6 +40,7 @@ HELD_S = 60.0
 POKED_S = 5.0
 NO_LOOK = {"bmc_unreachable", "bmc_tls", "bmc_credentials"}
 WORDS = 500
+UNKNOWN = "outcome_unknown"
 
 
 def seal(session: Session) -> bytes:
@@ -137,7 +138,7 @@ class Flight:
             )
         if isinstance(outcome, Fail) and outcome.cause != "cancelled" and self.kind.fails_to:
             return await self._failed(outcome, context)
-        return outcome
+        return _reported(outcome) if isinstance(outcome, Lost) else outcome
 
     def _blocked(self, context: Context) -> Outcome | None:
         blocked: datetime | None = self.row["blocked_until"]
@@ -314,9 +315,15 @@ def _unsettled(outcome: Outcome, context: Context) -> Outcome:
     return outcome
 
 
+def _reported(outcome: Lost) -> Lost:
+    """Nothing goes on until a person has looked, so a finding with an owner asks for it."""
+    finding = OpenFinding("operation", UNKNOWN, "critical", outcome.why)
+    return replace(outcome, effects=(*outcome.effects, finding))
+
+
 def _end(outcome: Fail | Lost) -> tuple[str, str]:
     if isinstance(outcome, Lost):
-        return "lost", "outcome_unknown"
+        return "lost", UNKNOWN
     return ("cancelled", "cancelled") if outcome.cause == "cancelled" else ("failed", outcome.cause)
 
 

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from fleet import lifecycle
 from fleet.errors import BadValue, NotFound, WrongState
-from fleet.models import Device, Transition
+from fleet.models import Device, Finding, Transition
 from fleet.states import HOST_STATES
 from provisioning.engine import ask
 from provisioning.models import Intent, Operation
@@ -298,6 +298,8 @@ class TestLost:
         assert Intent.objects.get(operation=operation).settled_at is None
         done = ask.found(operation_id=operation.pk, actor=make.actor("O"), reason="it is on, I looked", go_on=True)
         assert (done.state, done.attempt) == ("active", 2)
+        finding = Finding.objects.get(operation_id=operation.pk)
+        assert finding.closed_words == "it is on, I looked" and now_is(operation).device.health == "ok"
         assert Intent.objects.get(operation=operation).settled_at is not None
         again(operation)
         bench.turn()

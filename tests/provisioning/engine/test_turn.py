@@ -334,6 +334,9 @@ def test_a_step_that_gives_up_the_guess_is_lost_until_somebody_looked(bench, kin
     bench.turn()
     assert (now_is(operation).state, operation.words) == ("lost", "a reset may have been sent")
     assert operation.device.active_operation == operation.pk, "the host still belongs to it"
+    finding = Finding.objects.get(device=operation.device, closed_at=None)
+    assert (finding.kind, finding.severity, finding.words) == ("outcome_unknown", "critical", operation.words)
+    assert operation.device.health == "critical"
     assert bench.turn() == 0
 
 
