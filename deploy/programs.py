@@ -151,7 +151,8 @@ class Programs:
 
 
 def command(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path, right: tuple[int, ...] = (0,)) -> str:
-    """Run a command to its end and give its stdout; stderr goes to the log.
+    """Run a command to its end and give its stdout; stderr goes to the log. So does the stdout of a failed one only:
+    what succeeds may print sign-ins and tokens.
 
     right: the exit codes that are no failure. Raises CommandFailed for the others.
     """
@@ -168,9 +169,9 @@ def command(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path
             processes.end(child.pid, by=[(signal.SIGTERM, 10), (signal.SIGKILL, 10)])
             child.communicate()
             raise
-    with log.open("a") as file:
-        file.write(output)
     if child.returncode not in right:
+        with log.open("a") as file:
+            file.write(output)
         kind = BadInput if child.returncode == _BAD_INPUT else CommandFailed
         raise kind(f"{' '.join(argv[1:])}: {_ending(child.returncode)}\n{_last_lines(log, 15, after=before)}")
     return output

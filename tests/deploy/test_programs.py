@@ -97,6 +97,7 @@ def test_a_failed_command_says_what_it_printed(tmp_path: Path) -> None:
     run = {"env": dict(os.environ), "cwd": tmp_path, "log": tmp_path / "log"}
     assert programs.command([sys.executable, "-c", "print(7)"], **run) == "7\n"
     assert programs.command([sys.executable, "-c", "print(8); raise SystemExit(1)"], right=(0, 1), **run) == "8\n"
+    assert run["log"].read_text() == "", "what succeeds may print a token"
     with pytest.raises(programs.CommandFailed, match=r"exit 1\n(?s:.*)oh no"):
         programs.command([sys.executable, "-c", "raise SystemExit('oh no')"], **run)
 
