@@ -20,7 +20,6 @@ from fleet.plan.export import from_database
 from fleet.plan.problems import PlanRefused, Problem
 from fleet.plan.rows import Device, Plan
 
-START_STATES = ("expected", "cabled")
 _LOCK = 0x706C616E  # one load at a time
 _SETTLED = ("name", "role", "profile", "site", "line")  # columns of a device that are never empty, and its line
 _SERIAL_OPEN = ("expected", "received", "racked", "cabled", "quarantined")  # states in which a host's tag is a claim

@@ -14,8 +14,6 @@ from fleet.states import KINDS, group_of
 
 register = template.Library()
 
-_DAY = timedelta(days=1)
-
 
 def in_words(state: str) -> str:
     """A state, kind, cause or step as people say it."""

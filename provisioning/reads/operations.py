@@ -50,7 +50,6 @@ BOOT = (
 )
 LINE = ("id", "at", "source", "line")
 LOG_LINES = 500
-UNDER_WAY = ("queued", "active", "lost")
 
 
 def select(filters: Mapping[str, Any], sites: Sites) -> QuerySet[Operation]:

@@ -22,7 +22,6 @@ from provisioning.simulator.redfish import (  # noqa: F401  (each module registe
 from provisioning.simulator.redfish.odata import Answer, Call, Collection, Json, find, link
 
 PAGE = 50
-RETRY_AFTER_S = 30
 BUSY_AFTER, BUSY_REQUESTS = (8, 40), (4, 9)
 _OPEN = {
     ("GET", "/redfish"),
