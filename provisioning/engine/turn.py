@@ -27,6 +27,7 @@ FLUSH_S = 0.02
 BATCH = 200
 RENEW_S = 15.0
 REST_S = 2.0
+RELEASE_S = 1.0  # looking what a campaign of thousands may begin takes milliseconds: not after every batch
 
 T = TypeVar("T")
 
@@ -90,6 +91,8 @@ class Pump:
         self.devices: dict[str, int] = {}
         self._lock = threading.Lock()
         self._renewed = time.monotonic()
+        self.has_ended = False
+        self._released = 0.0
         threading.Thread(target=self._loop_forever, name="pump", daemon=True).start()
         asyncio.run_coroutine_threadsafe(self._open(), self.loop).result()
 
@@ -121,6 +124,10 @@ class Pump:
             open_for_more = time.monotonic() < end
             started = await self._start() if open_for_more else 0
             if not self.flights and not self.out and not started:
+                if self.has_ended:
+                    self._released = 0.0
+                    await self._release()
+                    continue
                 if not open_for_more:
                     return
                 due = await in_thread(self.outcomes_db, claim.next_due)
@@ -131,6 +138,7 @@ class Pump:
             await self._nap(LOOK_S)
             await self._write()
             await self._renew()
+            await self._release()
 
     async def _nap(self, seconds: float) -> None:
         try:
@@ -194,8 +202,13 @@ class Pump:
             for record, future in batch:
                 if not future.done():
                     future.set_result((record.op, record.fence) in kept)
-            if any(record.ended for record, _ in batch):
-                await in_thread(self.outcomes_db, campaign.release)
+            self.has_ended |= any(record.ended for record, _ in batch)
+
+    async def _release(self) -> None:
+        """Let hosts begin that campaigns hold back, some time after others have ended."""
+        if self.has_ended and time.monotonic() - self._released >= RELEASE_S:
+            self.has_ended, self._released = False, time.monotonic()
+            await in_thread(self.outcomes_db, campaign.release)
 
     async def _renew(self) -> None:
         if time.monotonic() - self._renewed < RENEW_S or not self.fences:
