@@ -2,7 +2,7 @@
 
 import logging
 
-from django.db import connection, transaction
+from django.db import Error, connection, transaction
 
 from fleet.states import KINDS
 from provisioning.engine import campaign
@@ -75,15 +75,24 @@ def run() -> dict[str, int]:
     """Repair, release, finish; returns what was done, for the log and tests."""
     done: dict[str, int] = {}
     for name, sql in REPAIRS.items():
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(sql)
-            done[name] = cursor.rowcount
+        done[name] = _repair(name, sql)
     done["hosts released by campaigns"] = campaign.release()
     done["campaigns done"] = campaign.finish()
     done["states past their limit"] = _limits()
     if any(done.values()):
         log.info("reconciled: %s", ", ".join(f"{n} {name}" for name, n in done.items() if n))
     return done
+
+
+def _repair(name: str, sql: str) -> int:
+    """One repair; what it cannot write now, the next minute may, and it holds up no other."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(sql)
+            return int(cursor.rowcount)
+    except Error:
+        log.exception("could not repair: %s", name)
+        return 0
 
 
 def _limits() -> int:
