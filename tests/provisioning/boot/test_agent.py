@@ -1,9 +1,13 @@
 """What the ramdisk asks for: a session for its token, orders, beacons, its image; and what it is refused."""
 
+from pathlib import Path
+
 import pytest
+from django.conf import settings
 
 from fleet import secrets
 from fleet.models import Finding
+from provisioning.boot.ranges import CHUNK
 from provisioning.models import BootRequest, BootWindow, LogLine, Operation
 from tests.fleet.test_lifecycle_bulk import in_parallel
 from tests.provisioning.boot.machine import IMAGE, IMAGE_SHA256, booting, close_window, open_window, store_files
@@ -276,6 +280,17 @@ class TestImage:
     )
     def test_what_is_no_range_gets_the_whole(self, machine, asked):
         assert self.fetch(machine, Range=asked).content == IMAGE
+
+    @pytest.mark.parametrize(("asked", "first"), [("", 0), (f"bytes=7-{CHUNK + 20}", 7)])
+    def test_a_large_one_in_pieces(self, machine, asked, first):
+        large = bytes(range(251)) * (CHUNK // 250)
+        path = Path(settings.FILES) / IMAGE_SHA256[:2] / IMAGE_SHA256
+        path.write_bytes(large)
+        answer = self.fetch(machine, **({"Range": asked} if asked else {}))
+        last = CHUNK + 20 if asked else len(large) - 1
+        pieces = list(answer.streaming_content)
+        assert b"".join(pieces) == large[first : last + 1] and len(pieces) == 2
+        assert answer["Content-Length"] == str(last - first + 1)
 
     def test_its_size_by_head(self, machine):
         session = machine.session()
