@@ -124,11 +124,14 @@ class Migration(migrations.Migration):
                 ("ended_at", models.DateTimeField(null=True)),
                 (
                     "actor",
-                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="fleet.actor"),
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="fleet.actor"
+                    ),
                 ),
                 (
                     "after",
                     models.ForeignKey(
+                        db_index=False,
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="followers",
@@ -138,6 +141,7 @@ class Migration(migrations.Migration):
                 (
                     "campaign",
                     models.ForeignKey(
+                        db_index=False,
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="operations",
@@ -147,19 +151,27 @@ class Migration(migrations.Migration):
                 (
                     "cancel_by",
                     models.ForeignKey(
-                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="fleet.actor"
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="fleet.actor",
                     ),
                 ),
                 (
                     "device",
                     models.ForeignKey(
+                        db_index=False,
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="operations",
                         to="fleet.device",
                     ),
                 ),
-                ("site", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="fleet.site")),
+                (
+                    "site",
+                    models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to="fleet.site"),
+                ),
             ],
         ),
         migrations.CreateModel(
@@ -180,7 +192,10 @@ class Migration(migrations.Migration):
                 (
                     "operation",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="intents", to="provisioning.operation"
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="intents",
+                        to="provisioning.operation",
                     ),
                 ),
             ],
@@ -229,7 +244,10 @@ class Migration(migrations.Migration):
                 (
                     "operation",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="windows", to="provisioning.operation"
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="windows",
+                        to="provisioning.operation",
                     ),
                 ),
             ],
@@ -250,7 +268,10 @@ class Migration(migrations.Migration):
                 (
                     "operation",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="steps", to="provisioning.operation"
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="steps",
+                        to="provisioning.operation",
                     ),
                 ),
             ],
@@ -276,6 +297,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="operation",
             index=models.Index(fields=["device", "-id"], name="operation_device"),
+        ),
+        migrations.AddIndex(
+            model_name="operation",
+            index=models.Index(condition=models.Q(("after__isnull", False)), fields=["after"], name="operation_after"),
         ),
         migrations.AddIndex(
             model_name="operation",

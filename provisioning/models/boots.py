@@ -13,7 +13,7 @@ class BootWindow(models.Model):
     Tokens are kept as sha256; a newer one replaces an older one. Open while closed_at is empty.
     """
 
-    operation = models.ForeignKey(Operation, models.PROTECT, related_name="windows")
+    operation = models.ForeignKey(Operation, models.PROTECT, related_name="windows", db_index=False)
     device = models.ForeignKey(Device, models.PROTECT, related_name="+")
     mode = models.TextField()
     delivery = models.TextField()

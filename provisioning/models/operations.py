@@ -13,17 +13,18 @@ class Operation(Subject):
     empty while it is held back by its campaign. fence: the number of the newest claim; a write with an older one writes
     nothing. pokes: counts what happened from outside (a boot event, a cancel), so that none falls between two looks.
     result: what its steps found, at most 64 kB. seen: the last observation, in words.
+    Written often, so it has no index but those that something reads by.
     """
 
     kind = models.TextField()
-    device = models.ForeignKey(Device, models.PROTECT, null=True, related_name="operations")
-    site = models.ForeignKey(Site, models.PROTECT)
-    campaign = models.ForeignKey(Campaign, models.PROTECT, null=True, related_name="operations")
-    after = models.ForeignKey("self", models.PROTECT, null=True, related_name="followers")
+    device = models.ForeignKey(Device, models.PROTECT, null=True, related_name="operations", db_index=False)
+    site = models.ForeignKey(Site, models.PROTECT, db_index=False)
+    campaign = models.ForeignKey(Campaign, models.PROTECT, null=True, related_name="operations", db_index=False)
+    after = models.ForeignKey("self", models.PROTECT, null=True, related_name="followers", db_index=False)
     chain_n = models.PositiveSmallIntegerField(default=0)
     mutating = models.BooleanField(default=True)
     params = models.JSONField(default=dict)
-    actor = models.ForeignKey(Actor, models.PROTECT, related_name="+")
+    actor = models.ForeignKey(Actor, models.PROTECT, related_name="+", db_index=False)
     reason = models.TextField(blank=True, default="")
     step = models.PositiveSmallIntegerField(default=0)
     step_name = models.TextField(blank=True, default="")
@@ -43,7 +44,7 @@ class Operation(Subject):
     seen = models.TextField(blank=True, default="")
     cause = models.TextField(blank=True, default="")
     words = models.TextField(blank=True, default="")
-    cancel_by = models.ForeignKey(Actor, models.PROTECT, null=True, related_name="+")
+    cancel_by = models.ForeignKey(Actor, models.PROTECT, null=True, related_name="+", db_index=False)
     cancel_reason = models.TextField(blank=True, default="")
     asked_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
@@ -64,6 +65,7 @@ class Operation(Subject):
                 condition=models.Q(state__in=["queued", "active"], after__isnull=True, wake_at__isnull=False),
             ),
             models.Index(fields=["device", "-id"], name="operation_device"),
+            models.Index(fields=["after"], name="operation_after", condition=models.Q(after__isnull=False)),
             models.Index(fields=["campaign", "state"], name="operation_campaign"),
             models.Index(fields=["state", "-id"], name="operation_state"),
             models.Index(
@@ -78,7 +80,7 @@ class Operation(Subject):
 class Step(models.Model):
     """One outcome of one attempt at one step. outcome: done, retry, fail, cancelled, skipped."""
 
-    operation = models.ForeignKey(Operation, models.PROTECT, related_name="steps")
+    operation = models.ForeignKey(Operation, models.PROTECT, related_name="steps", db_index=False)
     n = models.PositiveSmallIntegerField()
     name = models.TextField()
     attempt = models.PositiveSmallIntegerField()
@@ -99,7 +101,7 @@ class Step(models.Model):
 class Intent(models.Model):
     """What a step is about to do to hardware, committed before it is sent. settled_at: its outcome is on record."""
 
-    operation = models.ForeignKey(Operation, models.PROTECT, related_name="intents")
+    operation = models.ForeignKey(Operation, models.PROTECT, related_name="intents", db_index=False)
     device = models.ForeignKey(Device, models.PROTECT, related_name="+")
     step = models.PositiveSmallIntegerField()
     attempt = models.PositiveSmallIntegerField()
