@@ -301,13 +301,17 @@ def run(place: Place, command: Sequence[str]) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line of the module's docstring."""
     parser = argparse.ArgumentParser(prog="python -m deploy.embedded", description="PostgreSQL and Valkey of the demo")
-    parser.add_argument("--name", default="demo", help="which pair (default: demo)")
+    parser.add_argument("--name", help="which pair (default: demo; for `run`, which deletes its pair, one of its own)")
     parser.add_argument("--postgres-bin", type=Path, help="folder of other PostgreSQL binaries, such as Debian's")
     parser.add_argument("--valkey-bin", type=Path, help="another redis-server or valkey-server")
     parser.add_argument("verb", choices=("start", "stop", "env", "psql", "run"))
     parser.add_argument("rest", nargs=argparse.REMAINDER, help="arguments of psql, or the command to run")
     given = parser.parse_args(arguments)
-    place = Place(given.name, postgres_bin=given.postgres_bin, valkey_bin=given.valkey_bin)
+    place = Place(
+        given.name or ("run" if given.verb == "run" else "demo"),
+        postgres_bin=given.postgres_bin,
+        valkey_bin=given.valkey_bin,
+    )
     try:
         return _VERBS[given.verb](place, given.rest)
     except ServerFailed as failed:
