@@ -26,7 +26,7 @@ from typing import Any
 from bench.rig import figures, resets
 from bench.rig.figures import Limit
 from bench.rig.meters import PeakMemory, machine_busy_s
-from bench.rig.system import Rig, running, say
+from bench.rig.system import Rig, Stalled, running, say
 
 REFERENCE = 511
 KILLED_AMONG = 200  # installs that are asked for; at least this many are active when the worker is killed:
@@ -166,7 +166,10 @@ def kill(rig: Rig, hosts: int) -> dict[str, Any]:
     names = [row[0] for row in rig.rows("SELECT name FROM fleet_device WHERE role = 'host' ORDER BY name")][:hosts]
     rig.post("operations", {"kind": "install", "hosts": names})
     enough = min(RUNNING, hosts * RUNNING // KILLED_AMONG)
+    until = time.monotonic() + SETTLE_S
     while len(active := rig.rows(ACTIVE, [last])) < enough or rig.rows(SENT, [last])[0][0] < enough // 2:
+        if time.monotonic() > until:
+            raise Stalled(f"there were never {enough} installs at work at once: {rig.words()}")
         time.sleep(0.02)
     rig.kill_worker()
     killed_at = time.monotonic()

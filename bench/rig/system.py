@@ -21,7 +21,7 @@ from deploy.launcher import Demo
 from deploy.place import CHECKOUT, Place
 
 SCALE = 100_000.0  # "BMCs answer at once": with simulator delays of 0
-_LOOK_S = 0.5
+_LOOK_S = 1.0
 _STALL_S = 600.0  # nothing has moved for so long: give up
 _QUIET_S, _QUIET_CPU_S = 3.0, 0.3  # so little in so long is rest
 
