@@ -102,4 +102,4 @@ def refuse_unknown() -> None:
     )
     if unknown:
         known = ", ".join(sorted(n for n in _read if n.startswith("MUSTER_")))
-        raise BadEnvironment(unknown[0], os.environ[unknown[0]], f"no such setting; known are {known}")
+        raise BadEnvironment(unknown[0], "...", f"no such setting (its value may be a secret); known are {known}")

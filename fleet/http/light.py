@@ -1,5 +1,6 @@
 """The boot service answers thousands of small requests a minute: it needs no session, no CSRF, no messages."""
 
+import logging
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
@@ -9,6 +10,14 @@ from fleet.errors import MusterError, NotFound
 from fleet.http.problem import problem_response
 
 LIGHT = "/boot/"
+log = logging.getLogger("muster.http")
+
+
+class Failed(MusterError):
+    """500: a bug of ours; the log has it."""
+
+    status = 500
+    code = "bug"
 
 
 class LightPaths:
@@ -28,3 +37,6 @@ class LightPaths:
             return problem_response(NotFound("nothing is here"))
         except MusterError as error:
             return problem_response(error)
+        except Exception:
+            log.exception("the boot service failed")
+            return problem_response(Failed("something failed here"))

@@ -138,11 +138,12 @@ REFUSALS = {
     "power_cap": f"{POWER_ACTIONS_AN_HOUR} power actions in the last hour: no more until then",
 }
 
+# A worker that was overtaken must not blank what the newer one has put on record.
 SESSION = """
 UPDATE fleet_bmc b SET session_state = r.state, session_worker = r.worker,
   session_ciphertext = CASE WHEN r.state = 'opening' THEN b.session_ciphertext ELSE r.ciphertext END
 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bytea[]) AS r(device, state, worker, ciphertext)
-WHERE b.device_id = r.device
+WHERE b.device_id = r.device AND (r.state <> '' OR b.session_worker = r.worker)
 """
 
 
