@@ -60,7 +60,7 @@ class Rig(Demo):
         return super()._program(name, *argv, *at_once, counted=counted, env=env)
 
     def _settings(self) -> dict[str, str]:
-        self.ports = options.Ports(*(_free_port() for _ in range(4)))
+        self.ports = options.Ports(*_free_ports(4))
         return super()._settings()
 
     def _say_where(self, setup: dict[str, Any]) -> None:
@@ -186,13 +186,16 @@ def running(name: str, *, hosts: int) -> Iterator[Rig]:
         rig.place.remove()
 
 
-def _free_port() -> int:
-    """A free port that neither a demo nor the kernel would take: below the range for outgoing connections."""
-    while True:
-        port = random.randrange(20_000, 30_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("", port))
-            return port
+def _free_ports(n: int) -> list[int]:
+    """Different free ports that neither a demo nor the kernel would take: below the range for outgoing connections."""
+    with contextlib.ExitStack() as held:
+        found: list[int] = []
+        while len(found) < n:
+            port, probe = random.randrange(20_000, 30_000), held.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                probe.bind(("", port))
+                found.append(port)
+    return found
 
 
 def _end(number: int, frame: object) -> None:
