@@ -201,13 +201,13 @@ class Bmc:
         return system.console(answer.body)
 
     async def sessions(self) -> tuple[str, ...]:
-        """Paths of all open sessions: 1 request."""
+        """Paths of the open sessions of our user from our address, never those of people: 1 request."""
         await self.channel.root()
         path, verb = self.channel.login.sessions_path, "list sessions"
         if path is None:
             raise BmcUnsupported(self.channel.target.name, verb, "not_supported", "the BMC has no sessions")
-        document = await self.channel.document(path, verb)
-        return tuple(path for row in fields.items(document.get("Members")) if (path := fields.link(row)))
+        rows = await self.channel.members(path, verb)
+        return tuple(path for row in rows if self.channel.login.is_ours(row) and (path := fields.link(row)))
 
     async def delete_session(self, location: str) -> None:
         """Close a session by its path; one that is gone already is fine: 1 request."""

@@ -182,12 +182,12 @@ class Login:
         with suppress(BmcError):
             answer = await self.wire.send("GET", path, verb="list sessions", headers=headers)
             rows = fields.items(fields.at(answer.parsed(), "Members")) if answer.status == 200 else []
-            for location in [found for row in rows if self._is_ours(row) and (found := fields.link(row))]:
+            for location in [found for row in rows if self.is_ours(row) and (found := fields.link(row))]:
                 gone = await self.wire.send("DELETE", location, verb="close session", headers=headers)
                 closed += gone.status < 300
         return closed > 0
 
-    def _is_ours(self, row: Json) -> bool:
+    def is_ours(self, row: Json) -> bool:
         """Our user, and from our address where the BMC tells the origin."""
         origin = fields.text(row, "ClientOriginIPAddress")
         same_origin = origin is None or origin == self.wire.local_address

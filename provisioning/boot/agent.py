@@ -67,7 +67,7 @@ def claim(request: HttpRequest) -> HttpResponse:
     window = windows.by_token("boot_sha256", body["token"])
     if window is None or window.closed:
         raise windows.refuse(request, "claim", window, "a boot token that is unknown or closed")
-    wrong = _who(body, window)
+    wrong = who_differs(body, window)
     if wrong:
         _burn(window)
         raise windows.refuse(request, "claim", window, f"identity: {wrong}")
@@ -88,7 +88,8 @@ def claim(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"session": session})
 
 
-def _who(body: dict[str, Any], window: Window) -> str:
+def who_differs(body: dict[str, Any], window: Window) -> str:
+    """What a machine says of its MAC, UUID or serial that is not this window's; '' when nothing."""
     if window.macs and body["mac"].lower() not in window.macs:
         return f"MAC {body['mac'][:20]} is not of this host"
     if window.uuid and body["uuid"].lower() != window.uuid:

@@ -199,7 +199,7 @@ class Flight:
     def _refused(self, refused: Refused) -> Outcome:
         if refused.code in ("power_cap", "observe_only", "cancelled"):
             return Fail(refused.words, refused.code)
-        if self.deadline_at:  # a host that somebody holds is not late
+        if refused.code == "hold" and self.deadline_at:  # a host that somebody holds is not late
             self.deadline_at += timedelta(seconds=pace.seconds(HELD_S))
         return Wait(HELD_S, refused.words)
 

@@ -281,6 +281,15 @@ async def test_a_bmc_without_sessions_lists_none(fake, bmc):
         await bmc.sessions()
 
 
+async def test_sessions_of_people_are_not_listed(fake, bmc):
+    """A sweep closes what it finds here: it must log nobody out of the BMC's own pages."""
+    await bmc.system()
+    rows = [{"@odata.id": f"{SESSIONS}/{n}", "UserName": user} for n, user in ((1, USER), (2, "backup"), (3, USER))]
+    rows[2]["ClientOriginIPAddress"] = "192.0.2.7"
+    fake.replies[f"GET {SESSIONS}"] = Reply(200, shapes.collection(rows))
+    assert await bmc.sessions() == (f"{SESSIONS}/1",)
+
+
 async def test_sessions_are_listed_and_closed(fake, bmc):
     fake.open["other"] = f"{SESSIONS}/9"
     assert set(await bmc.sessions()) == {f"{SESSIONS}/1", f"{SESSIONS}/9"}

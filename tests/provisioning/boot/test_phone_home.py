@@ -1,12 +1,17 @@
 """The first boot of an installed system: once, by the holder of the second token."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from django.db import connection, transaction
 
 from fleet.models import Finding
 from provisioning.models import Operation
 from provisioning.operations.install import agent_token
+from tests.provisioning.boot import machine as machines
 from tests.provisioning.boot.machine import IMAGE_SHA256, close_window
 from tests.provisioning.boot.test_agent import is_refused
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -49,10 +54,11 @@ def test_of_another_boot_is_refused(machine, token):
     assert machine.window().phone_home["boot_id"] == "boot-2"
 
 
-def test_of_another_machine_is_refused_and_a_finding(machine, token):
-    assert is_refused(machine.phone_home(token, serial="OTHER"))
+@pytest.mark.parametrize("field", ["serial", "uuid", "mac"])
+def test_of_another_machine_is_refused_and_a_finding(machine, token, field):
+    assert is_refused(machine.phone_home(token, **{field: "OTHER"}))
     assert machine.window().phone_home is None
-    assert "serial OTHER" in Finding.objects.get(device=machine.host).words
+    assert "OTHER" in Finding.objects.get(device=machine.host).words
     assert machine.phone_home(token).status_code == 200, "the token itself is not burnt: it never left the machine"
 
 
@@ -69,12 +75,48 @@ def test_after_its_operation_ended_is_refused(machine, token):
 
 def test_the_ramdisks_session_does_not_replace_the_token(machine, token):
     assert is_refused(
-        machine.post("phone-home", {"token": "x", "serial": "x", "boot_id": "x", "image": "x"}, session=token)
+        machine.post("phone-home", {**machine.who, "token": "x", "boot_id": "x", "image": "x"}, session=token)
     )
 
 
-@pytest.mark.parametrize("lacks", ["token", "serial", "boot_id", "image"])
+@pytest.mark.parametrize("lacks", ["token", "mac", "uuid", "serial", "boot_id", "image"])
 def test_must_say_who_and_what_it_is(machine, token, lacks):
-    report = {"token": token, "serial": machine.host.serial, "boot_id": "b", "image": "i"}
+    report = {**machine.who, "token": token, "boot_id": "b", "image": "i"}
     answer = machine.post("phone-home", {**report, lacks: None})
     assert (answer.status_code, answer.json()["field"]) == (422, lacks)
+
+
+# The first statement, for within one transaction the view shows what it showed at first.
+WAITING = """
+SELECT pg_stat_clear_snapshot();
+SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
+"""
+
+
+def test_of_two_first_reports_at_once_one_is_kept(real_db):
+    """Both arrive while the operation's row is held; whoever comes second is another boot and is refused."""
+    machines.store_files()
+    with transaction.atomic():
+        machine = machines.booting()
+    token = machine.home_token(machine.session())
+
+    def report(boot_id: str) -> int:
+        try:
+            return machine.phone_home(token, boot_id=boot_id).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        with transaction.atomic():
+            Operation.objects.select_for_update(of=("self",)).get(pk=machine.operation.pk)
+            answers = [threads.submit(report, boot_id) for boot_id in ("boot-2", "boot-3")]
+            eventually(lambda: _waiting() == 2, within_s=30)
+        codes = sorted(answer.result(timeout=60) for answer in answers)
+    assert codes == [200, 403]
+
+
+def _waiting() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(WAITING)
+        cursor.nextset()
+        return cursor.fetchone()[0]
