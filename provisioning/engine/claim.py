@@ -1,6 +1,5 @@
 """Due work, claims with fencing, and intents: every statement that decides who may act. SKIP LOCKED lives here only."""
 
-import json
 import os
 import socket
 from collections.abc import Sequence
@@ -249,8 +248,3 @@ def register() -> int:
         )
         cursor.execute(FREE, [[w.name for w in dead]])
         return int(cursor.rowcount)
-
-
-def parsed(text: str | None) -> Any:
-    """JSON text of a raw cursor; None stays None."""
-    return None if text is None else json.loads(text)

@@ -1,6 +1,5 @@
 """One claimed operation in flight: its context, its steps one after the other, and what an outcome means for it."""
 
-import json
 import os
 import random
 import signal
@@ -15,15 +14,14 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
-from fleet import secrets
-from fleet.errors import MusterError
 from fleet.profiles import profile_spec
 from provisioning.bmc.errors import BmcError
-from provisioning.bmc.types import Permit, Session, Target
-from provisioning.engine.claim import Want, parsed
+from provisioning.bmc.types import Permit
+from provisioning.engine import snapshot
+from provisioning.engine.claim import Want
 from provisioning.engine.write import Record
 from provisioning.operations import pace
-from provisioning.operations.context import Context, HostSnapshot, Refused, SentIntent, WindowSnapshot
+from provisioning.operations.context import Context, Refused
 from provisioning.operations.evidence import last_look
 from provisioning.operations.kinds import Kind, Step
 from provisioning.operations.outcomes import Done, Fail, Lost, OpenFinding, Outcome, Retry, Wait, from_error
@@ -41,22 +39,6 @@ POKED_S = 5.0
 NO_LOOK = {"bmc_unreachable", "bmc_tls", "bmc_credentials"}
 WORDS = 500
 UNKNOWN = "outcome_unknown"
-
-
-def seal(session: Session) -> bytes:
-    """A BMC session as it is stored."""
-    return secrets.encrypt(json.dumps([session.token, session.location]))
-
-
-def unseal(ciphertext: bytes | None) -> Session | None:
-    """A stored BMC session; None when its key is gone: a new login is as good."""
-    if not ciphertext:
-        return None
-    try:
-        token, location = json.loads(secrets.decrypt(bytes(ciphertext)))
-    except MusterError:
-        return None
-    return Session(token=token, location=location)
 
 
 class Overtaken(Exception):
@@ -77,13 +59,10 @@ class Flight:
         self.attempt: int = row["attempt"]
         self.started_at: datetime | None = row["step_started_at"]
         self.deadline_at: datetime | None = row["step_deadline_at"]
-        self.result: dict[str, Any] = parsed(row["result"])
-        self.window = _window(parsed(row["boot_window"]))
-        self.sent = [
-            SentIntent(what, _at(at), attempt, settled) for what, at, attempt, settled in parsed(row["sent"]) or []
-        ]
-        login, self.unreadable = _login(row)
-        self.target = _target(row, login)
+        self.result: dict[str, Any] = snapshot.parsed(row["result"])
+        self.window = snapshot.window(row)
+        self.sent = snapshot.sent(row)
+        self.target, self.unreadable = snapshot.target(row)
         self.intents = 0
         self.must_sweep: bool = row["session_state"] == "opening"
         self.put: Future[bool] | None = None
@@ -208,13 +187,13 @@ class Flight:
         return Context(
             operation_id=self.op,
             kind=self.kind.name,
-            params=parsed(row["params"]),
+            params=snapshot.parsed(row["params"]),
             result=self.result,
             attempt=self.attempt,
             step_name=self.step.name,
             step_started_at=self.started_at or now,
             now=now,
-            host=_host(row),
+            host=snapshot.host(row),
             profile=profile_spec(row["profile_id"]),
             window=self.window,
             sent=tuple(self.sent),
@@ -345,56 +324,3 @@ def kill_at(point: str) -> None:
     """
     if point == settings.KILL_AT:
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _at(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def _window(row: dict[str, Any] | None) -> WindowSnapshot | None:
-    if row is None:
-        return None
-    times = {k: _at(row[k]) if row[k] else None for k in ("boot_used_at", "asked_at", "stage_at")}
-    return WindowSnapshot(**{**row, **times, "opened_at": _at(row["opened_at"])})
-
-
-def _login(row: dict[str, Any]) -> tuple[str, str]:
-    """The BMC's login as user:password, and why it cannot be read."""
-    try:
-        return (secrets.decrypt(bytes(row["secret"])) if row["secret"] else ":"), ""
-    except MusterError as error:
-        return ":", error.title
-
-
-def _target(row: dict[str, Any], login: str) -> Target:
-    user, _, password = login.partition(":")
-    address = str(row["bmc_address"] or "")
-    if "://" not in address:
-        address = f"https://{address}" + ("" if settings.BMC_PORT == 443 else f":{settings.BMC_PORT}")
-    return Target(
-        name=row["name"],
-        base_url=address,
-        user=user,
-        password=password,
-        fingerprint=row["fingerprint"] or None,
-        session=unseal(row["session_ciphertext"]) if row["session_state"] == "open" else None,
-    )
-
-
-def _host(row: dict[str, Any]) -> HostSnapshot:
-    return HostSnapshot(
-        id=row["device_id"],
-        name=row["name"],
-        state=row["host_state"],
-        serial=row["serial"] or "",
-        uuid=row["uuid"],
-        boot_id=row["boot_id"],
-        health=row["health"],
-        held=row["held"],
-        boot_macs=tuple(row["macs"] or ()),
-        address=f"{row['address']}:{settings.AGENT_PORT}" if row["address"] else "",
-        bmc_address=row["bmc_address"] or "",
-        bmc_mac=row["bmc_mac"] or "",
-        bmc_fingerprint=row["fingerprint"] or "",
-        waived=frozenset(row["waived"] or ()),
-    )

@@ -15,7 +15,8 @@ from provisioning.bmc.client import Fleet
 from provisioning.bmc.types import Permit, Session
 from provisioning.engine import campaign, claim, write
 from provisioning.engine.claim import Want
-from provisioning.engine.flight import Flight, kill_at, seal
+from provisioning.engine.flight import Flight, kill_at
+from provisioning.engine.snapshot import seal
 from provisioning.engine.write import Record
 from provisioning.operations.context import Refused
 

@@ -7,7 +7,7 @@ import pytest
 from fleet.models import Bmc
 from provisioning.bmc.errors import BmcBusy
 from provisioning.bmc.types import Session
-from provisioning.engine.flight import seal
+from provisioning.engine.snapshot import seal
 from provisioning.models import Operation
 from provisioning.operations.outcomes import Done
 from tests.provisioning.engine.test_turn import asked, now_is

@@ -15,7 +15,8 @@ from django.db import connections
 from provisioning.bmc.types import Override, Permit, Session, SystemState
 from provisioning.engine import claim, write
 from provisioning.engine.claim import Want
-from provisioning.engine.flight import Flight, seal
+from provisioning.engine.flight import Flight
+from provisioning.engine.snapshot import seal
 from provisioning.engine.write import Record
 from provisioning.models import Operation
 from provisioning.operations.context import Context, Refused
