@@ -117,7 +117,7 @@ def _session(request: HttpRequest, endpoint: str, *, idle: bool = False) -> Wind
 def orders(request: HttpRequest) -> HttpResponse:
     """What to do; "wait" for a ramdisk that has done its work.
 
-    An install gets the one-use token with which its first boot will report.
+    An install gets the one-use token with which its first boot will report, and where its cloud-init seed is.
     """
     window = _session(request, "orders", idle=True)
     if window.stage == "tested":
@@ -127,10 +127,12 @@ def orders(request: HttpRequest) -> HttpResponse:
     columns: dict[str, Any] = {"stage": "orders", "stage_at": timezone.now()}
     if window.mode == "install":
         home = random_secrets.token_urlsafe(32)
-        columns["home_sha256"] = secrets.digest(home)
+        seed = random_secrets.token_urlsafe(32)
+        columns |= {"home_sha256": secrets.digest(home), "seed_sha256": secrets.digest(seed)}
         image = answer.get("image") or {}
         answer["image"] = {**image, "url": f"{settings.BOOT_URL}/image/{image.get('sha256', '')}"}
         answer["phone_home"] = {"url": f"{settings.BOOT_URL}/phone-home", "token": home}
+        answer["seed"] = {"url": f"{settings.BOOT_URL}/seed/{seed}/"}
     waited_for = window.stage == ADOPTED
     windows.change(request, "orders", window, f"took its orders: {window.mode}", columns, wake=waited_for)
     return JsonResponse(answer)

@@ -26,10 +26,20 @@ BEFORE_BOOT = {"expected", "received", "racked", "cabled", "retired"}
 @require_safe
 def boot_file(request: HttpRequest, name: str) -> HttpResponse:
     """A kernel, an initrd, a loader: the same for everybody, no secret in them."""
+    window = _said_window(request)
     path = Path(settings.BOOT_DIR) / name
     if not FILE_NAME.fullmatch(name) or not path.is_file():
+        windows.note(request, "files", 404, window, f"no file {name[:64]}")
         raise NotFound("no such file")
+    windows.note(request, "files", 200, window, f"{name} {request.headers.get('Range', 'whole')[:60]}")
     return file_response(request, path)
+
+
+def _said_window(request: HttpRequest) -> Window | None:
+    """The window whose script named this address; it opens nothing, so a guessed one only spoils the record."""
+    number = request.GET.get("boot", "")
+    window = windows.by_id(int(number)) if re.fullmatch(r"[0-9]{1,18}", number) else None
+    return None if window is None or window.closed else window
 
 
 @require_safe
@@ -39,7 +49,7 @@ def loader(request: HttpRequest, token: str) -> HttpResponse:
     if window is None or window.closed:
         raise windows.refuse(request, "loader", window, "one-time address that is not open")
     windows.note(request, "loader", 200, window, "firmware fetched the loader")
-    return boot_file(request, "ipxe.efi")
+    return file_response(request, Path(settings.BOOT_DIR) / "ipxe.efi")
 
 
 @require_safe
@@ -88,7 +98,7 @@ def _script(request: HttpRequest, window: Window) -> HttpResponse:
     columns = {"boot_sha256": secrets.digest(token), "session_sha256": "", "stage": "script", "failed_code": ""}
     sql = "asks = asks + 1, asked_at = now(), stage_at = now(), boot_used_at = NULL"
     windows.change(request, "script", window, "asked for its script", columns, wake=_wakes(window), sql=sql)
-    return _render({"base": settings.BOOT_URL, "token": token})
+    return _render({"base": settings.BOOT_URL, "token": token, "window": window.id})
 
 
 def _wakes(window: Window) -> bool:
@@ -103,4 +113,5 @@ def _render(context: dict[str, Any]) -> HttpResponse:
 @require_safe
 def time(request: HttpRequest) -> HttpResponse:
     """The time and nothing else, for a machine whose clock is too wrong for TLS."""
+    windows.note(request, "time", 200, _said_window(request), "asked for the time")
     return JsonResponse({"time": timezone.now().strftime("%Y-%m-%dT%H:%M:%SZ")})

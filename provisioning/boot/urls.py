@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from provisioning.boot import agent, phone_home, script
+from provisioning.boot import agent, phone_home, script, seed
 
 urlpatterns = [
     path("boot/time", script.time),
@@ -15,5 +15,6 @@ urlpatterns = [
     path("boot/event", agent.event),
     path("boot/log", agent.log),
     path("boot/image/<str:sha256>", agent.image),
+    path("boot/seed/<str:token>/<str:name>", seed.seed),
     path("boot/phone-home", phone_home.phone_home),
 ]

@@ -51,7 +51,7 @@ SELECT id, operation_id, device_id, mode, delivery, macs, uuid, serial, orders::
 FROM provisioning_bootwindow WHERE {key} = %s AND {key} <> ''
 """
 
-KEYS = ("uri_sha256", "boot_sha256", "session_sha256", "home_sha256")
+KEYS = ("uri_sha256", "boot_sha256", "session_sha256", "home_sha256", "seed_sha256")
 
 BY_MAC = """
 SELECT d.id, d.name, d.state, d.site_id, w.id FROM fleet_address a JOIN fleet_device d ON d.id = a.device_id

@@ -221,6 +221,7 @@ class Migration(migrations.Migration):
                 ("claimed_from", models.TextField(blank=True, default="")),
                 ("session_sha256", models.TextField(blank=True, default="")),
                 ("home_sha256", models.TextField(blank=True, default="")),
+                ("seed_sha256", models.TextField(blank=True, db_default="", default="")),
                 ("home_used_at", models.DateTimeField(null=True)),
                 ("asks", models.PositiveIntegerField(default=0)),
                 ("asked_at", models.DateTimeField(null=True)),
@@ -364,6 +365,12 @@ class Migration(migrations.Migration):
             model_name="bootwindow",
             index=models.Index(
                 condition=models.Q(("home_sha256", ""), _negated=True), fields=["home_sha256"], name="window_home"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="bootwindow",
+            index=models.Index(
+                condition=models.Q(("seed_sha256", ""), _negated=True), fields=["seed_sha256"], name="window_seed"
             ),
         ),
         migrations.AddConstraint(

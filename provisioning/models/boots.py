@@ -30,6 +30,7 @@ class BootWindow(models.Model):
     session_sha256 = models.TextField(blank=True, default="")
     home_sha256 = models.TextField(blank=True, default="")
     home_used_at = models.DateTimeField(null=True)
+    seed_sha256 = models.TextField(blank=True, default="", db_default="")
     asks = models.PositiveIntegerField(default=0)
     asked_at = models.DateTimeField(null=True)
     refused = models.PositiveIntegerField(default=0)
@@ -58,6 +59,7 @@ class BootWindow(models.Model):
             models.Index(fields=["boot_sha256"], name="window_boot", condition=~models.Q(boot_sha256="")),
             models.Index(fields=["session_sha256"], name="window_session", condition=~models.Q(session_sha256="")),
             models.Index(fields=["home_sha256"], name="window_home", condition=~models.Q(home_sha256="")),
+            models.Index(fields=["seed_sha256"], name="window_seed", condition=~models.Q(seed_sha256="")),
         ]
 
     def __str__(self) -> str:

@@ -113,7 +113,8 @@ async def _start_kernel(host: Host, script: Script, script_url: str) -> Outcome:
         await host.world.clock.sleep(DIAGNOSTIC_S)
         return Outcome.POWER_OFF
     base = script.arguments.get("muster.url") or urllib.parse.urljoin(script_url, ".")
-    return await ramdisk.run(host, base=base.rstrip("/"), token=token)
+    boot = script.arguments.get("muster.boot", "")
+    return await ramdisk.run(host, base=base.rstrip("/"), token=token, boot=boot)
 
 
 async def _firmware_get(host: Host, url: str, headers: dict[str, str]) -> Answer | None:

@@ -59,12 +59,12 @@ class Ramdisk:
         raise GaveUp(words)
 
 
-async def run(host: Host, *, base: str, token: str) -> Outcome:
-    """From the started kernel to what the orders end with."""
+async def run(host: Host, *, base: str, token: str, boot: str) -> Outcome:
+    """From the started kernel to what the orders end with. boot: the number of this boot, for the service's record."""
     host.enter("ramdisk")
     ramdisk = Ramdisk(host, RamdiskRun(base, session="", orders={}))
     try:
-        await _set_clock(ramdisk)
+        await _set_clock(ramdisk, boot)
         await _claim(ramdisk, token)
     except GaveUp as end:
         return _give_up(host, end)
@@ -98,8 +98,8 @@ def _give_up(host: Host, end: GaveUp) -> Outcome:
     return Outcome.POWER_OFF
 
 
-async def _set_clock(ramdisk: Ramdisk) -> None:
-    answer = await ramdisk.call("GET", "time")
+async def _set_clock(ramdisk: Ramdisk, boot: str) -> None:
+    answer = await ramdisk.call("GET", f"time?boot={boot}")
     try:
         datetime.fromisoformat(str(answer.json().get("time")))
     except ValueError as error:
@@ -159,9 +159,10 @@ async def _install(ramdisk: Ramdisk) -> Outcome:
     image = orders.get("image") or {}
     await _write(ramdisk, image)
     phone = orders.get("phone_home") or {}
+    seed = await _seed(ramdisk)
     host.system = Installed(
         image=str(image.get("sha256", "")),
-        hostname=str(orders.get("hostname") or host.name),
+        hostname=seed.get("local-hostname") or host.name,
         phone_home_url=urllib.parse.urljoin(f"{ramdisk.run.base}/", str(phone.get("url") or "phone-home")),
         phone_home_token=str(phone.get("token") or ""),
         ssh_host_key=f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{draw.code(43, host.uuid, host.boot_id)}",
@@ -186,6 +187,19 @@ async def _write(ramdisk: Ramdisk, image: dict[str, Any]) -> None:
             host.say("nvme0n1: I/O error, dev nvme0n1, op 0x1:(WRITE): Access Denied, namespace is write protected")
             await ramdisk.fail("image_write", "write to nvme0n1 failed: read-only file system")
     await host.world.clock.sleep(WRITE_S * (100 - done) / 100)
+
+
+async def _seed(ramdisk: Ramdisk) -> dict[str, str]:
+    """What cloud-init will find of its meta-data, by name; user-data is fetched as well, and not obeyed."""
+    base = str((ramdisk.orders.get("seed") or {}).get("url") or "")
+    found: dict[str, str] = {}
+    for name in ("user-data", "meta-data"):
+        answer = await ramdisk.call("GET", f"{base}{name}")
+        if not answer.ok:
+            await ramdisk.fail("seed", f"{name} of the seed: {answer.status}")
+        found[name] = answer.body.decode("utf-8", "replace")
+    pairs = (line.partition(":") for line in found["meta-data"].splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 async def _fetch(ramdisk: Ramdisk, image: dict[str, Any]) -> None:

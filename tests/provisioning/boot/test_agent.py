@@ -107,6 +107,7 @@ class TestOrders:
         session = machine.session()
         orders = machine.get("orders", session=session).json()
         token = orders["phone_home"].pop("token")
+        assert orders.pop("seed")["url"].startswith(f"{URL}/seed/")
         assert orders == {
             "mode": "install",
             "disk": {"role": "os"},

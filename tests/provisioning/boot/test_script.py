@@ -39,12 +39,12 @@ class TestOneTimeAddress:
         answer = machine.script()
         token = token_in(answer)
         assert answer["Content-Type"].startswith("text/plain")
-        assert answer.content.decode() == (
-            f"#!ipxe\nkernel {URL}/files/vmlinuz initrd=initrd.zst console=ttyS0"
-            f" muster.url={URL} muster.token={token}\n"
-            f"initrd {URL}/files/initrd.zst\nboot\n"
-        )
         window = machine.window()
+        assert answer.content.decode() == (
+            f"#!ipxe\nkernel {URL}/files/vmlinuz?boot={window.id} initrd=initrd.zst console=ttyS0"
+            f" muster.url={URL} muster.boot={window.id} muster.token={token}\n"
+            f"initrd --name initrd.zst {URL}/files/initrd.zst?boot={window.id}\nboot\n"
+        )
         assert (window.stage, window.asks, window.boot_sha256) == ("script", 1, secrets.digest(token))
 
     def test_every_script_has_another_token_of_256_bits(self, machine):
@@ -147,6 +147,23 @@ class TestFiles:
     )
     def test_nothing_else_is_there(self, machine, name):
         assert machine.get(f"files/{name}").status_code == 404
+
+    @pytest.mark.parametrize("path", ["files/vmlinuz", "time"])
+    def test_each_request_is_on_record_with_its_operation(self, machine, path):
+        assert machine.get(f"{path}?boot={machine.window().id}").status_code == 200
+        found = BootRequest.objects.latest("id")
+        assert (found.endpoint, found.status) == (path.partition("/")[0], 200)
+        assert (found.operation_id, found.device_id) == (machine.operation.pk, machine.host.pk)
+
+    @pytest.mark.parametrize("boot", ["", "0", "x", "-1", "9" * 19, "%00"])
+    def test_a_boot_that_is_not_is_on_record_without_operation(self, machine, boot):
+        assert machine.get(f"files/vmlinuz?boot={boot}").status_code == 200
+        assert BootRequest.objects.latest("id").operation_id is None
+
+    def test_a_boot_that_is_over_has_no_more_requests(self, machine):
+        close_window(machine)
+        assert machine.get(f"files/vmlinuz?boot={machine.window().id}").status_code == 200
+        assert BootRequest.objects.latest("id").operation_id is None
 
     @pytest.mark.parametrize("path", ["files/vmlinuz", f"u/{URI_TOKEN}/ipxe.efi", "time", "script"])
     def test_are_read_only(self, machine, path):

@@ -93,7 +93,7 @@ class BootService:
             "step": 2,
             "disk": {"role": "os"},
             "image": image,
-            "hostname": "node-1",
+            "seed": {"url": f"{self.url}/seed/seed-token/"},
             "phone_home": phone,
             **more,
         }
@@ -118,6 +118,8 @@ class BootService:
             "autoexec.ipxe": self._script,
             "script": self._script,
             "file": lambda: web.Response(status=206, body=b"\0" * 65536),
+            "user-data": lambda: web.Response(text="#cloud-config\n{}\n"),
+            "meta-data": lambda: web.Response(text="instance-id: i-1\nlocal-hostname: node-1\n"),
             "time": lambda: web.json_response({"time": "2026-01-01T00:00:00Z"}),
             "orders": lambda: web.json_response(self._orders(request.headers.get("Authorization", ""))),
         }
