@@ -17,6 +17,7 @@ KEYS: dict[str, tuple[type, str]] = {
     "bios": (dict, "BIOS attribute to value"),
     "burn_in": (dict, "{tests: [{name, minutes}]}"),
     "validate": (dict, "{tests: [{name, minutes}]}"),
+    "deadlines": (dict, "kind of operation to minutes"),
     "disk": (dict, "{role} or {serial} of the disk that takes the OS"),
     "image": (str, "name of the image in the catalogue"),
     "image_file": (dict, "{name, sha256, size_bytes} of that image"),
@@ -65,7 +66,12 @@ def _bad_values(spec: dict[str, Any]) -> list[str]:
     versions = [
         f"baseline.{k}: {v!r} should be a version in quotes" for k, v in items("baseline") if not isinstance(v, str)
     ]
-    return counts + versions
+    minutes = [
+        f"deadlines.{k}: {n!r} should be minutes, more than 0"
+        for k, n in items("deadlines")
+        if isinstance(n, bool) or not isinstance(n, int | float) or n <= 0
+    ]
+    return counts + versions + minutes
 
 
 def store(name: str, spec: dict[str, Any]) -> tuple[Profile, bool]:

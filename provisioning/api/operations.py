@@ -23,7 +23,10 @@ MOST_HOSTS = 10_000
 
 
 class OperationRow(Schema):
-    """An operation. after: the one of its chain that must succeed first. step: number of the present one, from 0."""
+    """An operation. after: the one of its chain that must succeed first. step: number of the present one, from 0.
+
+    step_deadline_at, deadline_at: when the present step fails at the latest, and when the whole does.
+    """
 
     id: int
     kind: str
@@ -50,6 +53,7 @@ class OperationRow(Schema):
     started_at: datetime | None
     step_started_at: datetime | None
     step_deadline_at: datetime | None
+    deadline_at: datetime | None
     ended_at: datetime | None
 
 

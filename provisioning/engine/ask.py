@@ -296,6 +296,7 @@ def _requeue(operation: Operation, actor: Actor, words: str, *, step: int) -> No
                 attempt=1,
                 step_started_at=None,
                 step_deadline_at=None,
+                deadline_at=None,
                 ended_at=None,
                 cause="",
                 words="",
@@ -320,9 +321,8 @@ def found(*, operation_id: int, actor: Actor, reason: str, go_on: bool) -> Opera
         )
         if go_on:
             operation.intents.filter(settled_at=None).update(settled_at=operation.ended_at)
-            _poke(
-                operation_id, ended_at=None, attempt=operation.attempt + 1, step_started_at=None, step_deadline_at=None
-            )
+            anew = {"step_started_at": None, "step_deadline_at": None, "deadline_at": None}
+            _poke(operation_id, ended_at=None, attempt=operation.attempt + 1, **anew)
         else:
             _give_back(operation, words)
         _close_finding(operation, words)

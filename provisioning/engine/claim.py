@@ -21,7 +21,7 @@ CALL_TIMEOUT_S = 20
 POWER_ACTIONS_AN_HOUR = 6
 
 # late: for how long nobody looked although it was due (a dead claim, a stopped installation); it is not the host's
-# fault, so the step's clock moves by it. A paused or halted campaign starts nothing new, but what is active goes on to
+# fault, so its clocks move by it. A paused or halted campaign starts nothing new, but what is active goes on to
 # its own end; what is due of one that is done was asked for again since, by a person. Plan: partial index
 # operation_due; one index scan however many hosts wait.
 CLAIM = """
@@ -35,6 +35,7 @@ WITH due AS (
 UPDATE provisioning_operation o SET
   fence = nextval('provisioning_fence'), claimed_until = now() + %(claim_s)s * interval '1 s', claimed_by = %(me)s,
   step_started_at = o.step_started_at + due.late, step_deadline_at = o.step_deadline_at + due.late,
+  deadline_at = o.deadline_at + due.late,
   started_at = coalesce(o.started_at, now())
 FROM due WHERE o.id = due.id
 RETURNING o.id, o.state, o.device_id
@@ -44,7 +45,8 @@ RETURNING o.id, o.state, o.device_id
 # visit to the step: attempts count from 1 again after a retry by a person, and after going back from a later step.
 SNAPSHOT = """
 SELECT o.id, o.kind, o.params::text AS params, o.result::text AS result, o.step, o.attempt, o.fence, o.pokes,
-  o.step_started_at, o.step_deadline_at, o.chain_n, o.cancel_by_id, o.cancel_reason, o.device_id, o.claimed_until,
+  o.step_started_at, o.step_deadline_at, o.deadline_at, o.chain_n, o.cancel_by_id, o.cancel_reason,
+  o.device_id, o.claimed_until,
   d.name, d.state AS host_state, d.serial, d.uuid, d.boot_id, d.health, d.held, d.profile_id,
   b.id AS bmc_id, b.address AS bmc_address, b.mac AS bmc_mac, b.fingerprint, b.session_state, b.session_worker,
   b.session_ciphertext, b.blocked_until, s.ciphertext AS secret,

@@ -20,7 +20,7 @@ from provisioning.bmc.types import Permit
 from provisioning.engine import snapshot
 from provisioning.engine.claim import Want
 from provisioning.engine.write import Record
-from provisioning.operations import pace
+from provisioning.operations import deadlines, pace
 from provisioning.operations.context import Context, Refused
 from provisioning.operations.evidence import last_look
 from provisioning.operations.kinds import Kind, Step
@@ -59,6 +59,8 @@ class Flight:
         self.attempt: int = row["attempt"]
         self.started_at: datetime | None = row["step_started_at"]
         self.deadline_at: datetime | None = row["step_deadline_at"]
+        self.ends_at: datetime | None = row["deadline_at"]
+        self.profile = profile_spec(row["profile_id"])
         self.result: dict[str, Any] = snapshot.parsed(row["result"])
         self.window = snapshot.window(row)
         self.sent = snapshot.sent(row)
@@ -78,7 +80,8 @@ class Flight:
         while True:
             now = datetime.now(UTC)
             self.started_at = self.started_at or now
-            self.deadline_at = self.deadline_at or now + timedelta(seconds=pace.deadline(self.step.deadline_s))
+            self.deadline_at = self.deadline_at or now + timedelta(seconds=deadlines.of_step(self.step, self.profile))
+            self.ends_at = self.ends_at or now + timedelta(seconds=deadlines.of_kind(self.kind, self.profile))
             self.intents = 0
             context = self._context(now)
             try:
@@ -109,8 +112,8 @@ class Flight:
                 f"time runs {settings.TIME_SCALE:g} times as fast here: only loopback BMCs are touched", "time_scale"
             )
         outcome = self._blocked(context) or await self._run(context)
-        if isinstance(outcome, Wait | Retry) and self.deadline_at and datetime.now(UTC) > self.deadline_at:
-            outcome = self._too_late(outcome)
+        if isinstance(outcome, Wait | Retry):
+            outcome = self._in_time(outcome)
         if isinstance(outcome, Retry) and outcome.counts and self.attempt >= self.step.attempts:
             outcome = Fail(
                 f"{outcome.why} (attempt {self.attempt} of {self.step.attempts})", outcome.cause or self.step.cause
@@ -133,9 +136,20 @@ class Flight:
         seen = () if outcome.cause in NO_LOOK else await last_look(context)
         return Fail(outcome.why, outcome.cause, (*outcome.effects, finding, *seen), outcome.traceback)
 
-    def _too_late(self, outcome: Wait | Retry) -> Outcome:
-        minutes = pace.field_minutes((datetime.now(UTC) - (self.started_at or datetime.now(UTC))).total_seconds())
-        words = f"deadline of step {self.step.name} passed after {minutes:.0f} min; last: {outcome.why}"
+    def _is_over(self) -> bool:
+        """Whether the whole operation's time has passed; never in a critical section, which nothing cuts off."""
+        return bool(self.ends_at and datetime.now(UTC) > self.ends_at and not self.step.no_power)
+
+    def _in_time(self, outcome: Wait | Retry) -> Outcome:
+        """The outcome itself, or what it comes to when the deadline of its step or of the whole has passed."""
+        now = datetime.now(UTC)
+        if self.deadline_at and now > self.deadline_at:
+            minutes = pace.field_minutes((now - (self.started_at or now)).total_seconds())
+            words = f"deadline of step {self.step.name} passed after {minutes:.0f} min; last: {outcome.why}"
+        elif self._is_over():
+            words = f"deadline of {self.kind.name} passed in step {self.step.name}; last: {outcome.why}"
+        else:
+            return outcome
         if outcome.in_doubt:
             return Lost(f"{words}; what was sent last may or may not have been done", outcome.effects)
         cause = outcome.cause if isinstance(outcome, Retry) and outcome.cause else self.step.cause
@@ -149,7 +163,7 @@ class Flight:
         except BmcError as error:
             return _unsettled(from_error(error), context)
         except Refused as refused:
-            return self._refused(refused)
+            return self._refused(refused, in_doubt=bool(context.in_doubt))
         except (OperationalError, InterfaceError) as error:  # of an intent or a session: somebody held a row too long
             why = f"the database did not answer: {str(error).splitlines()[0]}"
             return Retry(why, "database", counts=False, in_doubt=self.intents > 0)
@@ -175,11 +189,14 @@ class Flight:
             await self.pump.session_opened(name, mine)
         self.must_sweep = False
 
-    def _refused(self, refused: Refused) -> Outcome:
+    def _refused(self, refused: Refused, *, in_doubt: bool) -> Outcome:
         if refused.code in ("power_cap", "observe_only", "cancelled"):
             return Fail(refused.words, refused.code)
-        if refused.code == "hold" and self.deadline_at:  # a host that somebody holds is not late
-            self.deadline_at += timedelta(seconds=pace.seconds(HELD_S))
+        if refused.code == "deadline":
+            return Retry(refused.words, "deadline", counts=False, in_doubt=in_doubt)
+        if refused.code == "hold":  # a host that somebody holds is not late
+            held = timedelta(seconds=pace.seconds(HELD_S))
+            self.deadline_at, self.ends_at = _later(self.deadline_at, held), _later(self.ends_at, held)
         return Wait(HELD_S, refused.words)
 
     def _context(self, now: datetime) -> Context:
@@ -194,7 +211,7 @@ class Flight:
             step_started_at=self.started_at or now,
             now=now,
             host=snapshot.host(row),
-            profile=profile_spec(row["profile_id"]),
+            profile=self.profile,
             window=self.window,
             sent=tuple(self.sent),
             boot_url=settings.BOOT_URL,
@@ -208,6 +225,8 @@ class Flight:
         """Where the operation stands is on record before its intent is: who takes over looks for it at that step."""
         if self.put is not None and not await self.pump.written(self.put):
             raise Overtaken
+        if self._is_over():  # a step that has looked begins nothing that would be judged before it can show
+            raise Refused("deadline", f"{what}: not begun any more")
         want = Want(self.op, self.fence, self.n, self.attempt, what, power, beacon, self.step.no_power)
         permit = await self.pump.permit(want)
         self.intents += 1
@@ -237,6 +256,7 @@ class Flight:
             next_attempt=self.attempt,
             next_started_at=self.started_at,
             next_deadline_at=self.deadline_at,
+            ends_at=self.ends_at,
             wait_s=wait_s,
             pokes=self.row["pokes"],
             release=not go_on,
@@ -272,8 +292,10 @@ class Flight:
         return "", "", wait_s
 
     def _left_s(self) -> float:
+        """Until a deadline would be judged."""
         now = datetime.now(UTC)
-        return ((self.deadline_at or now) - now).total_seconds()
+        ends = [at for at in (self.deadline_at, None if self.step.no_power else self.ends_at) if at]
+        return (min(ends, default=now) - now).total_seconds()
 
     def _back_off_s(self, outcome: Retry) -> float:
         """Real seconds, with jitter: what the BMC asked for, else longer with each attempt or with the time gone by."""
@@ -306,6 +328,10 @@ def _end(outcome: Fail | Lost) -> tuple[str, str]:
     if isinstance(outcome, Lost):
         return "lost", UNKNOWN
     return ("cancelled", "cancelled") if outcome.cause == "cancelled" else ("failed", outcome.cause)
+
+
+def _later(at: datetime | None, by: timedelta) -> datetime | None:
+    return at and at + by
 
 
 def _is_loopback(base_url: str) -> bool:

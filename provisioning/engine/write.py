@@ -50,6 +50,7 @@ class Record:
     next_attempt: int
     next_started_at: datetime | None
     next_deadline_at: datetime | None
+    ends_at: datetime | None
     wait_s: float
     pokes: int
     release: bool
@@ -73,10 +74,11 @@ LOCK_DEVICES = "SELECT id FROM fleet_device WHERE id = ANY(%s) ORDER BY id FOR U
 # snapshot makes the operation due at once, so nothing from outside falls between two looks.
 UPDATE = """
 WITH r AS (SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(op bigint, fence bigint, step int, name text,
-    attempt int, started timestamptz, deadline timestamptz, wait float8, pokes int, release bool, ended bool,
-    cause text, words text, waits_for text, result jsonb, done int, total int))
+    attempt int, started timestamptz, deadline timestamptz, ends timestamptz, wait float8, pokes int,
+    release bool, ended bool, cause text, words text, waits_for text, result jsonb, done int, total int))
 UPDATE provisioning_operation o SET
   step = r.step, step_name = r.name, attempt = r.attempt, step_started_at = r.started, step_deadline_at = r.deadline,
+  deadline_at = r.ends,
   wake_at = CASE WHEN r.ended THEN NULL WHEN o.pokes <> r.pokes THEN now() ELSE now() + r.wait * interval '1 s' END,
   claimed_until = CASE WHEN r.release THEN NULL ELSE o.claimed_until END,
   claimed_by = CASE WHEN r.release THEN '' ELSE o.claimed_by END,
@@ -201,6 +203,7 @@ def _row(r: Record, result: dict[str, Any]) -> dict[str, Any]:
         "attempt": r.next_attempt,
         "started": r.next_started_at.isoformat() if r.next_started_at else None,
         "deadline": r.next_deadline_at.isoformat() if r.next_deadline_at else None,
+        "ends": r.ends_at.isoformat() if r.ends_at else None,
         "wait": r.wait_s,
         "pokes": r.pokes,
         "release": r.release,

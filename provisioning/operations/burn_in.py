@@ -69,8 +69,9 @@ KIND = Kind(
         netboot.RESET,
         netboot.BOOTED,
         Step("compare", compare, 20 * MINUTE, "no_inventory"),
-        Step("tests", tests, 2 * HOUR, "burn_in"),
+        Step("tests", tests, HOUR, "burn_in", tests="burn_in"),
     ),
     from_states=frozenset({"baselined", "burned_in", "quarantined"}),
+    deadline_s=HOUR,  # for the boot, as an install has
     becomes="burned_in",
 )

@@ -59,5 +59,6 @@ KIND = Kind(
         preflight.CLOCK,
     ),
     from_states=frozenset({"racked", "cabled", "discovered", "quarantined"}),
+    deadline_s=HOUR,
     becomes="discovered",
 )

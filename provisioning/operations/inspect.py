@@ -51,5 +51,6 @@ KIND = Kind(
     from_states=frozenset(
         {"discovered", "inspected", "baselined", "burned_in", "installed", "validated", "quarantined"}
     ),
+    deadline_s=45 * MINUTE,
     becomes="inspected",
 )

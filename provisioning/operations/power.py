@@ -3,7 +3,7 @@
 from provisioning.bmc.power import Want
 from provisioning.operations import reset
 from provisioning.operations.context import Context
-from provisioning.operations.kinds import MINUTE, Kind, Step
+from provisioning.operations.kinds import HOUR, MINUTE, Kind, Step
 from provisioning.operations.outcomes import Done, Fail, Outcome
 
 ACTIONS: dict[str, Want] = {
@@ -48,5 +48,6 @@ KIND = Kind(
             "repair_vendor",
         }
     ),
+    deadline_s=HOUR,
     fails_to="",
 )

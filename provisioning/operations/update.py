@@ -34,5 +34,6 @@ KIND = Kind(
             "repair_vendor",
         }
     ),
+    deadline_s=6 * HOUR,
     becomes="baselined",
 )

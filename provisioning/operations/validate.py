@@ -65,8 +65,9 @@ KIND = Kind(
     steps=(
         Step("check", check, 20 * MINUTE, "bmc_unreachable"),
         Step("start", start, 20 * MINUTE, "unreachable"),
-        Step("tests", tests, 60 * MINUTE, "validation"),
+        Step("tests", tests, 60 * MINUTE, "validation", tests="validate"),
     ),
     from_states=frozenset({"installed", "validated", "quarantined", "repair_hands", "repair_vendor"}),
+    deadline_s=90 * MINUTE,
     becomes="validated",
 )

@@ -40,6 +40,7 @@ COLUMNS: Columns = {
     "started_at": "started_at",
     "step_started_at": "step_started_at",
     "step_deadline_at": "step_deadline_at",
+    "deadline_at": "deadline_at",
     "ended_at": "ended_at",
 }
 STEP = ("n", "name", "attempt", "outcome", "words", "started_at", "ended_at")

@@ -1,5 +1,7 @@
 """Operations by the API: ask for them, look at them, cancel, retry, skip, say what was found."""
 
+from datetime import datetime, timedelta
+
 import pytest
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -95,8 +97,9 @@ def test_filter_by_a_hosts_id(db):
 
 
 def test_one_operation_shows_all_that_is_on_record(db):
-    operation = make.operation("install", make.host("burned_in"), state="active")
     now = timezone.now()
+    times = {"step_deadline_at": now + timedelta(minutes=20), "deadline_at": now + timedelta(hours=1)}
+    operation = make.operation("install", make.host("burned_in"), state="active", **times)
     common = {"operation": operation, "attempt": 1, "fence": 1}
     Step.objects.create(**common, n=0, name="image", started_at=now, ended_at=now, outcome="done", words="image found")
     Intent.objects.create(**common, step=6, device=operation.device, what="reset: ForceRestart", power=True, at=now)
@@ -118,6 +121,7 @@ def test_one_operation_shows_all_that_is_on_record(db):
     answer = people.program("viewer").get(f"/operations/{operation.pk}")
     body = answer.json()
     assert [s["words"] for s in body["steps"]] == ["image found"]
+    assert {name: datetime.fromisoformat(body[name]) for name in times} == times
     assert [(i["what"], i["power"]) for i in body["intents"]] == [("reset: ForceRestart", True)]
     assert (body["boot"]["mode"], body["boot"]["stage"]) == ("install", "kernel")
     assert [line["line"] for line in body["log"]] == [f"line {n}" for n in range(10, 510)]

@@ -43,9 +43,10 @@ def record(operation: Operation, **changes) -> Record:
         "op": operation.pk, "fence": operation.fence, "device": operation.device_id, "kind": operation.kind,
         "host_state": operation.device.state, "step": 0, "step_name": "look", "attempt": 1, "outcome": "done",
         "words": "looked", "started_at": datetime.now(UTC), "next_step": 1, "next_name": "act", "next_attempt": 1,
-        "next_started_at": None, "next_deadline_at": None, "wait_s": 0.0, "pokes": operation.pokes, "release": False,
-        "ended": "", "cause": "", "result": {}, "progress": (0, 0), "effects": (), "log_lines": (), "traceback": "",
-        "settle": True, "row": True,
+        "next_started_at": None, "next_deadline_at": None, "ends_at": None, "wait_s": 0.0,
+        "pokes": operation.pokes, "release": False, "ended": "", "cause": "",
+        "result": {}, "progress": (0, 0), "effects": (),
+        "log_lines": (), "traceback": "", "settle": True, "row": True,
     }  # fmt: skip
     return Record(**{**usual, **changes})
 

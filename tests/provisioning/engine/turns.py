@@ -171,7 +171,11 @@ def rehearsal(patch: pytest.MonkeyPatch, script: Script, **kind: Any) -> Script:
         Step(name, script.step(name), deadline_s, **{"cause": f"no_{name}", "attempts": 3, **more.get(name, {})})
         for name, deadline_s in names.items()
     )
-    usual = {"becomes": "installed", "from_states": frozenset({"burned_in", "installed", "quarantined"})}
+    usual = {
+        "deadline_s": 60 * MINUTE,
+        "becomes": "installed",
+        "from_states": frozenset({"burned_in", "installed", "quarantined"}),
+    }
     patch.setitem(KINDS, "rehearsal", Kind(name="rehearsal", steps=steps, **{**usual, **kind}))
     return script
 

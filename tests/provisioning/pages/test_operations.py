@@ -46,6 +46,17 @@ def test_steps_in_the_order_of_the_kind_with_their_tries(db):
     assert "Step 2 of 3" in text
 
 
+def test_both_deadlines_stand_with_the_step_while_it_is_under_way(db):
+    at = timezone.now().replace(hour=12, minute=34)
+    times = {"step_deadline_at": at, "deadline_at": at.replace(minute=56)}
+    operation = make.operation("identify", make.host(), state="active", **times)
+    path = f"/operations/{operation.pk}/"
+    text = text_of(people.signed_in("viewer").get(path))
+    assert re.search(r"deadline [^<]*12:34[^<]*, of the whole [^<]*12:56", re.sub(r"</?time[^>]*>", "", text))
+    Operation.objects.filter(pk=operation.pk).update(deadline_at=None)
+    assert "of the whole" not in text_of(people.signed_in("viewer").get(path)), "one that an older version began"
+
+
 def test_after_a_retry_later_steps_have_not_begun(db):
     operation = make.operation("identify", make.host(), state="active", step=0, step_name="contact")
     step(operation, 0, "contact", "done")
