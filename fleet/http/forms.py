@@ -5,12 +5,10 @@ from typing import Any
 
 from django.http import HttpResponse, HttpResponseRedirect
 
+from fleet import reasons
 from fleet.errors import BadValue, MusterError
 from fleet.http import idempotency
 from fleet.http.auth import PageRequest
-
-REASON_MOST = 500
-REASON_LEAST = 3
 
 
 def text(data: Mapping[str, Any], name: str, *, most: int = 200) -> str:
@@ -23,11 +21,7 @@ def text(data: Mapping[str, Any], name: str, *, most: int = 200) -> str:
 
 def reason(data: Mapping[str, Any], *, default: str = "") -> str:
     """Why a person does this. Raises BadValue (422)."""
-    value = text(data, "reason", most=REASON_MOST) or default
-    if len(value) < REASON_LEAST:
-        expected = f"{REASON_LEAST} to {REASON_MOST} characters"
-        raise BadValue("a reason is needed", field="reason", value=value, expected=expected)
-    return value
+    return reasons.needed(text(data, "reason", most=reasons.MOST) or default)
 
 
 def choice(data: Mapping[str, Any], name: str, choices: Sequence[str]) -> str:

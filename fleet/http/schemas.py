@@ -8,6 +8,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from ninja import Schema
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from fleet import reasons
 from fleet.http import paging
 
 BIGINT = paging.BIGINT
@@ -47,7 +48,10 @@ def words(values: Sequence[str]) -> tuple[Any, ...]:
 Text = Annotated[str, StringConstraints(strict=True, max_length=200, pattern=r"^[^\x00]*$")]
 Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 Reason = Annotated[
-    str, StringConstraints(strict=True, min_length=3, max_length=500, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")
+    str,
+    StringConstraints(
+        strict=True, min_length=reasons.LEAST, max_length=reasons.MOST, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$"
+    ),
 ]
 Id = Annotated[int, Field(ge=1, le=BIGINT)]
 StrictId = Annotated[int, Field(ge=1, le=BIGINT, strict=True)]

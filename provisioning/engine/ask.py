@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from fleet import lifecycle
+from fleet import lifecycle, reasons
 from fleet.errors import BadValue, MusterError, NotFound, WrongState
 from fleet.models import Actor, Device, Finding
 from provisioning.engine import effects
@@ -19,7 +19,6 @@ from provisioning.models import Operation, Step
 from provisioning.operations import power
 from provisioning.operations.registry import KINDS
 
-REASON_LIMIT = 500
 # Results that belong to one boot, and mean nothing to the next.
 OF_A_BOOT = ("boot_tries", "asks_before", "before_reset", "adopted")
 # Steps that begin a boot or a run of tests: behind them its tokens are dead, or its results are in.
@@ -126,7 +125,7 @@ def create(asked: Sequence[Asked], *, actor: Actor, reason: str = "", campaign: 
             mutating=KINDS[a.kind].mutating,
             params=dict(a.params),
             actor_id=actor.pk,
-            reason=reason[:REASON_LIMIT],
+            reason=reason[: reasons.MOST],
             step_name=KINDS[a.kind].steps[0].name,
         )
         for a in asked
@@ -137,7 +136,7 @@ def create(asked: Sequence[Asked], *, actor: Actor, reason: str = "", campaign: 
         with transaction.atomic():
             _insert(rows)
             ids = [o.pk for o in rows]
-            lifecycle.move("operation", ids, to="queued", actor=actor, reason=reason[:REASON_LIMIT] or "asked for")
+            lifecycle.move("operation", ids, to="queued", actor=actor, reason=reason[: reasons.MOST] or "asked for")
             look_soon()
     except IntegrityError as error:
         if "one_mutating_operation" not in str(error):
@@ -188,15 +187,9 @@ def _locked(operation_id: int) -> Operation:
         raise NotFound(f"there is no operation {operation_id}", field="id", value=operation_id) from error
 
 
-def _reason(reason: str) -> str:
-    if not 3 <= len(reason.strip()) <= REASON_LIMIT:
-        raise BadValue("a reason is needed", field="reason", value=reason, expected=f"3 to {REASON_LIMIT} characters")
-    return reason.strip()
-
-
 def cancel(*, operation_id: int, actor: Actor, reason: str) -> Operation:
     """Cancel at the next safe point: at once when nobody has begun, else after the step under way."""
-    words = _reason(reason)
+    words = reasons.needed(reason)
     with transaction.atomic():
         operation = _locked(operation_id)
         if operation.state == "queued":
@@ -223,7 +216,7 @@ def _poke(operation_id: int, **columns: Any) -> None:
 
 def retry(*, operation_id: int, actor: Actor, reason: str) -> Operation:
     """A failed operation goes on from its failed step, by a person who saw why it failed."""
-    words = _reason(reason)
+    words = reasons.needed(reason)
     with transaction.atomic():
         operation = _locked(operation_id)
         _must_be(operation, "failed")
@@ -235,7 +228,7 @@ def retry(*, operation_id: int, actor: Actor, reason: str) -> Operation:
 
 def skip(*, operation_id: int, actor: Actor, reason: str) -> Operation:
     """An admin leaves out the failed step; on record as a step of its own."""
-    words = _reason(reason)
+    words = reasons.needed(reason)
     with transaction.atomic():
         operation = _locked(operation_id)
         _must_be(operation, "failed")
@@ -311,7 +304,7 @@ def _requeue(operation: Operation, actor: Actor, words: str, *, step: int) -> No
 
 def found(*, operation_id: int, actor: Actor, reason: str, go_on: bool) -> Operation:
     """Somebody looked at a lost operation: it goes on from its step, or it failed."""
-    words = _reason(reason)
+    words = reasons.needed(reason)
     with transaction.atomic():
         operation = _locked(operation_id)
         _must_be(operation, "lost")
@@ -348,7 +341,7 @@ def _give_back(operation: Operation, words: str) -> None:
     device, to = operation.device, KINDS[operation.kind].fails_to
     if device is None or not to or device.state not in KINDS[operation.kind].from_states - {to}:
         return
-    reason = f"{operation.kind}, step {operation.step_name}: {words}"[:REASON_LIMIT]
+    reason = f"{operation.kind}, step {operation.step_name}: {words}"[: reasons.MOST]
     engine = lifecycle.system("engine")
     lifecycle.move("host", [device.pk], to=to, actor=engine, reason=reason, cause="outcome_unknown")
     Device.objects.filter(pk=device.pk).update(cause="outcome_unknown")

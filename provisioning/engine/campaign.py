@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from fleet import lifecycle
+from fleet import lifecycle, reasons
 from fleet.errors import BadValue, NotFound
 from fleet.models import Actor, Device
 from provisioning.engine import ask
@@ -116,6 +116,7 @@ def create(
         )
         lifecycle.move("campaign", [campaign.pk], to="draft", actor=actor, reason=reason or "asked for")
         made = ask.create(_chains(chain, devices, params), actor=actor, reason=reason, campaign=campaign)
+        ask.refuse_moved(chain[0], devices)
         if at_once is not None:
             Operation.objects.filter(pk__in=[o.pk for o in made[at_once * len(chain) :: len(chain)]]).update(
                 wake_at=None
@@ -143,7 +144,7 @@ def _chains(chain: Sequence[str], devices: Sequence[Device], params: Mapping[str
 
 def move(*, campaign_id: int, to: str, actor: Actor, reason: str) -> Campaign:
     """Pause, halt, go on or end. What is active goes on to its own end; nothing new starts while it does not run."""
-    words = ask._reason(reason)
+    words = reasons.needed(reason)
     with transaction.atomic():
         try:
             campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign_id)
