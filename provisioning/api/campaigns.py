@@ -93,7 +93,13 @@ def create_campaign(request: PageRequest, body: CampaignIn) -> Any:
     if body.dry_run:
         return 200, review.as_dict()
     made = campaign.create(
-        kind=body.kind, select=select, params=body.params, at_once=body.at_once, actor=request.actor, reason=body.reason
+        kind=body.kind,
+        devices=review.devices,
+        select=select,
+        params=body.params,
+        at_once=body.at_once,
+        actor=request.actor,
+        reason=body.reason,
     )
     return 202, campaigns.one(made.pk, None)
 

@@ -15,7 +15,7 @@ from fleet.models import Actor, Device, Finding
 from provisioning.engine import effects
 from provisioning.engine.chain import cancel_rest
 from provisioning.engine.hint import look_soon
-from provisioning.models import Operation, Step
+from provisioning.models import BootWindow, Campaign, Operation, Step
 from provisioning.operations import power
 from provisioning.operations.registry import KINDS
 
@@ -187,6 +187,13 @@ def _locked(operation_id: int) -> Operation:
         raise NotFound(f"there is no operation {operation_id}", field="id", value=operation_id) from error
 
 
+def _lock_campaign(operation_id: int) -> None:
+    """Before the operation itself, so that no campaign is called done while one of its operations comes back."""
+    campaign = Operation.objects.filter(pk=operation_id).values_list("campaign_id", flat=True).first()
+    if campaign is not None:
+        Campaign.objects.select_for_update(no_key=True).get(pk=campaign)
+
+
 def cancel(*, operation_id: int, actor: Actor, reason: str) -> Operation:
     """Cancel at the next safe point: at once when nobody has begun, else after the step under way."""
     words = reasons.needed(reason)
@@ -215,9 +222,13 @@ def _poke(operation_id: int, **columns: Any) -> None:
 
 
 def retry(*, operation_id: int, actor: Actor, reason: str) -> Operation:
-    """A failed operation goes on from its failed step, by a person who saw why it failed."""
+    """A failed operation goes on from its failed step, by a person who saw why it failed.
+
+    Also when its campaign is done: then it goes on by itself, and the campaign stays done.
+    """
     words = reasons.needed(reason)
     with transaction.atomic():
+        _lock_campaign(operation_id)
         operation = _locked(operation_id)
         _must_be(operation, "failed")
         _may_start(operation)
@@ -230,6 +241,7 @@ def skip(*, operation_id: int, actor: Actor, reason: str) -> Operation:
     """An admin leaves out the failed step; on record as a step of its own."""
     words = reasons.needed(reason)
     with transaction.atomic():
+        _lock_campaign(operation_id)
         operation = _locked(operation_id)
         _must_be(operation, "failed")
         _may_start(operation)
@@ -334,7 +346,8 @@ def _close_finding(operation: Operation, words: str) -> None:
 
 
 def _give_back(operation: Operation, words: str) -> None:
-    """A lost operation failed: its host is free, and goes where a failure of its kind takes it."""
+    """A lost operation failed: its host is free, its boot tokens are dead, and it goes where its kind takes it."""
+    BootWindow.objects.filter(operation=operation, closed_at=None).update(closed_at=Now())
     Device.objects.filter(active_operation=operation.pk).update(
         active_operation=None, active_kind="", active_step="", no_power_by=None
     )

@@ -31,12 +31,15 @@ next AS (
 UPDATE provisioning_operation o SET wake_at = now() FROM next WHERE o.id = next.id AND next.place <= next.room
 """
 
-# A campaign is done when nothing of it can still move by itself: what waits for a failed one waits for a person.
+RUNNING = "SELECT id FROM provisioning_campaign WHERE state = 'running' ORDER BY id FOR UPDATE"
+
+# A campaign is done when nothing of it can still move by itself: what waits for a failed one waits for a person. Asked
+# once its row is locked, as a retry locks it: else one that is committed meanwhile would be overlooked.
 DONE = """
-SELECT c.id FROM provisioning_campaign c WHERE c.state = 'running' AND NOT EXISTS (
+SELECT c.id FROM provisioning_campaign c WHERE c.id = ANY(%s) AND NOT EXISTS (
   SELECT 1 FROM provisioning_operation o WHERE o.campaign_id = c.id
     AND (o.state IN ('active', 'lost') OR (o.state = 'queued' AND o.after_id IS NULL)))
-ORDER BY c.id FOR UPDATE
+ORDER BY c.id
 """
 
 
@@ -82,15 +85,17 @@ def _is_name(value: Any) -> bool:
 def create(
     *,
     kind: str,
+    devices: Sequence[Device],
     select: Mapping[str, Any],
     params: Mapping[str, Any],
     at_once: int | None,
     actor: Actor,
     reason: str = "",
 ) -> Campaign:
-    """Make a campaign and start it: a chain for each host, all in one transaction.
+    """Make a campaign and start it: a chain for each of these hosts, all in one transaction.
 
-    Raises BadValue (422), NotFound (404), WrongState (409) that lists every host that cannot take part.
+    select: how they were found, for the record. Raises BadValue (422), WrongState (409) that lists every host that
+    cannot take part.
     """
     if kind not in CHAINS:
         raise BadValue(f"there is no campaign {kind!r}", field="kind", value=kind, expected=", ".join(sorted(CHAINS)))
@@ -101,7 +106,6 @@ def create(
         name = sorted(params)[0]
         raise BadValue(f"{kind} has no parameters", field=f"params.{name}", value=params[name], expected="none")
     with transaction.atomic():
-        devices = select_hosts(select)
         ask.refuse(chain[0], devices)
         site_id = devices[0].site_id
         campaign = Campaign.objects.create(
@@ -160,7 +164,8 @@ def move(*, campaign_id: int, to: str, actor: Actor, reason: str) -> Campaign:
 
 
 def _drop_rest(campaign_id: int, actor: Actor) -> None:
-    rest = list(Operation.objects.filter(campaign_id=campaign_id, state="queued").values_list("id", flat=True))
+    queued = Operation.objects.select_for_update().filter(campaign_id=campaign_id, state="queued")
+    rest = list(queued.order_by("device_id", "id").values_list("id", flat=True))
     lifecycle.move("operation", rest, to="cancelled", actor=actor, reason="its campaign was ended")
     Operation.objects.filter(pk__in=rest).update(cause="cancelled", after=None)
 
@@ -175,7 +180,8 @@ def release() -> int:
 def finish() -> int:
     """Running campaigns of which nothing moves any more are done."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(DONE)
+        cursor.execute(RUNNING)
+        cursor.execute(DONE, [[row[0] for row in cursor.fetchall()]])
         ended = [row[0] for row in cursor.fetchall()]
         lifecycle.move(
             "campaign",

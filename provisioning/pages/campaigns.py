@@ -60,6 +60,7 @@ def start(request: PageRequest) -> HttpResponse:
         at_once = forms.number(request.POST, "at_once", low=1, high=MOST_AT_ONCE)
         made = engine.create(
             kind=review.kind,
+            devices=review.devices,
             select={"hosts": list(review.hosts)},
             params={},
             at_once=at_once,

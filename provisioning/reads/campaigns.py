@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.db import connection
@@ -94,15 +95,25 @@ def one(campaign_id: int, sites: Sites) -> dict[str, Any]:
 class Review:
     """What a campaign would do, before it does anything. refused: hosts that cannot take part, in words.
 
-    filters: of the list of hosts, by which a page selected them.
+    filters: of the list of hosts, by which a page selected them. Who starts it starts it on these devices: another
+    selection might find others, at another site.
     """
 
     kind: str
     chain: tuple[str, ...]
-    hosts: tuple[str, ...]
-    sites: frozenset[int]
+    devices: tuple[Device, ...]
     refused: tuple[dict[str, Any], ...]
     filters: tuple[tuple[str, str], ...] = ()
+
+    @cached_property
+    def hosts(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(d.name for d in self.devices)
+
+    @property
+    def sites(self) -> frozenset[int]:
+        """Where they are, for the check of rights."""
+        return frozenset(d.site_id for d in self.devices)
 
     @property
     def shown(self) -> str:
@@ -146,8 +157,7 @@ def _review(kind: str, devices: Sequence[Device], filters: tuple[tuple[str, str]
         refused = []
     except WrongState as error:
         refused = error.errors
-    names, sites = tuple(d.name for d in devices), frozenset(d.site_id for d in devices)
-    return Review(kind, CHAINS[kind], names, sites, tuple(refused), filters)
+    return Review(kind, CHAINS[kind], tuple(devices), tuple(refused), filters)
 
 
 def site_of(campaign_id: int, sites: Sites) -> int:

@@ -25,9 +25,8 @@ def fleet(n):
     """A fleet of n hosts that all have something to show; returns one of each noun."""
     hosts = make.hosts(n, "cabled")
     actor, now = make.actor(), timezone.now()
-    made = campaign.create(
-        kind="bring_up", select={"state": "cabled"}, params={}, at_once=None, actor=actor, reason="all"
-    )
+    asked = {"select": {"state": "cabled"}, "params": {}, "at_once": None, "actor": actor, "reason": "all"}
+    made = campaign.create(kind="bring_up", devices=hosts, **asked)
     seen = Evidence.objects.create(at=now, kind="inventory", device_id=hosts[0].pk)
     for host in hosts[: min(n, 50)]:
         Part.objects.create(kind="gpu", serial=f"GPU{host.pk}", device=host, slot="1")

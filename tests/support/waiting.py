@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from django.db import connection
+
 T = TypeVar("T")
 
 
@@ -24,3 +26,10 @@ def eventually(condition: Callable[[], T], *, within_s: float = 30, every_s: flo
         if time.monotonic() > until:
             raise AssertionError(f"not within {within_s} s; last seen: {last!r}")
         time.sleep(every_s)
+
+
+def somebody_waits() -> bool:
+    """Whether a connection waits for a lock that another one holds."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])

@@ -11,7 +11,7 @@ from fleet.errors import BadValue, NotFound, WrongState
 from fleet.models import Device, Finding, Transition
 from fleet.states import HOST_STATES
 from provisioning.engine import ask
-from provisioning.models import Intent, Operation
+from provisioning.models import BootWindow, Intent, Operation
 from provisioning.operations.outcomes import Done, Fail, Lost, Wait
 from provisioning.operations.registry import KINDS
 from tests.fleet.test_lifecycle_bulk import in_parallel
@@ -307,11 +307,15 @@ class TestLost:
 
     def test_it_failed_and_its_host_goes_where_a_failure_takes_it(self, bench, kind):
         operation = self.lost(bench, kind)
+        common = {"operation": operation, "device": operation.device, "mode": "install", "delivery": "pxe"}
+        window = BootWindow.objects.create(**common, opened_at=operation.asked_at)
         done = ask.found(operation_id=operation.pk, actor=make.actor("O"), reason="it is dead, I looked", go_on=False)
         assert (done.state, done.cause) == ("failed", "outcome_unknown")
         device = Device.objects.get(pk=operation.device_id)
         assert device.active_operation is None
         assert (device.state, device.cause) == ("quarantined", "outcome_unknown")
+        window.refresh_from_db()
+        assert window.closed_at is not None, "its tokens must not outlive it until the reconciler comes"
 
     def test_only_a_lost_one(self, db):
         operation = make.operation(state="failed")

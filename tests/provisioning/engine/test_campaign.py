@@ -1,7 +1,13 @@
 """Many hosts under one request: chains, a limit, pause, halt and an end."""
 
+from collections.abc import Callable
+from functools import partial
+from threading import Thread
+from typing import Any
+
 import pytest
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from fleet import lifecycle
@@ -13,15 +19,19 @@ from provisioning.operations.outcomes import Fail, Wait
 from provisioning.operations.registry import CHAINS
 from tests.provisioning.engine.turns import LONG_AGO, Script
 from tests.support import make
+from tests.support.waiting import eventually, somebody_waits
 
 BRING_UP = ("identify", "inspect", "update", "burn_in", "install", "validate")
 
 
 def start(n: int = 3, *, at_once: int | None = None, kind: str = "bring_up", state: str = "cabled") -> Campaign:
-    names = [h.name for h in make.hosts(n, state)]
-    return campaign.create(
-        kind=kind, select={"hosts": names}, params={}, at_once=at_once, actor=make.actor("O", "Ann"), reason="new rack"
-    )
+    return begin(kind, {"hosts": [h.name for h in make.hosts(n, state)]}, at_once=at_once, reason="new rack")
+
+
+def begin(kind: str, select: dict, params: dict | None = None, **more) -> Campaign:
+    more = {"at_once": None, **more, "actor": more.get("actor") or make.actor("O", "Ann")}
+    devices = campaign.select_hosts(select)
+    return campaign.create(kind=kind, devices=devices, select=select, params=params or {}, **more)
 
 
 def due() -> list[Operation]:
@@ -58,8 +68,9 @@ class TestAskingForOne:
         counts = []
         for pod, n in (("few", 2), ("many", 50)):
             make.hosts(n, "cabled", pod=pod)
+            actor = make.actor()
             with CaptureQueriesContext(connection) as queries:
-                campaign.create(kind="bring_up", select={"pod": pod}, params={}, at_once=1, actor=make.actor())
+                begin("bring_up", {"pod": pod}, at_once=1, actor=actor)
             counts.append(len(queries))
         assert counts[0] == counts[1]
 
@@ -92,16 +103,14 @@ class TestAskingForOne:
     def test_what_cannot_be_is_refused_by_its_field(self, kind, select, params, error, field):
         make.host("cabled")
         with pytest.raises(error) as refused:
-            campaign.create(kind=kind, select=select, params=params, at_once=None, actor=make.actor())
+            begin(kind, select, params)
         assert refused.value.field == field
         assert not Campaign.objects.exists() and not Operation.objects.exists()
 
     def test_every_host_that_cannot_take_part_is_named(self):
         ready, late = make.host("cabled"), make.host("installed")
         with pytest.raises(WrongState) as refused:
-            campaign.create(
-                kind="bring_up", select={"hosts": [ready.name, late.name]}, params={}, at_once=None, actor=make.actor()
-            )
+            begin("bring_up", {"hosts": [ready.name, late.name]})
         assert [e["value"] for e in refused.value.errors] == [late.name]
         assert not Campaign.objects.exists()
 
@@ -274,3 +283,69 @@ class TestEnd:
         start(2, at_once=1)
         end(due()[0], "failed")
         assert campaign.finish() == 0
+
+
+class TestRaces:
+    """Two connections, the one waits for the other: a campaign is never called done over work that has come back."""
+
+    def in_thread(self, work: Callable[[], Any]) -> tuple[Thread, list[Any]]:
+        answers: list[Any] = []
+
+        def run() -> None:
+            try:
+                answers.append(work())
+            finally:
+                connection.close()
+
+        thread = Thread(target=run)
+        thread.start()
+        return thread, answers
+
+    def failed(self) -> tuple[Campaign, Operation]:
+        made = start(1)
+        (operation,) = due()
+        end(operation, "failed")
+        return made, operation
+
+    @pytest.mark.parametrize("verb", ["retry", "skip"])
+    def test_what_comes_back_at_the_same_moment_keeps_its_campaign_running(self, real_db, verb):
+        made, operation = self.failed()
+        Operation.objects.filter(pk=operation.pk).update(ended_at=Now())
+        with transaction.atomic():
+            getattr(ask, verb)(operation_id=operation.pk, actor=make.actor("L"), reason="cable mended")
+            finishing, answers = self.in_thread(campaign.finish)
+            eventually(lambda: somebody_waits() or not finishing.is_alive(), within_s=20)
+            assert answers == []
+        finishing.join(30)
+        assert answers == [0]
+        made.refresh_from_db()
+        assert made.state == "running"
+
+    def test_one_that_was_done_first_stays_done_and_the_operation_goes_on_by_itself(self, real_db):
+        made, operation = self.failed()
+        with transaction.atomic():
+            assert campaign.finish() == 1
+            work = partial(ask.retry, operation_id=operation.pk, actor=make.actor(), reason="cable mended")
+            retrying, answers = self.in_thread(work)
+            eventually(lambda: somebody_waits() or not retrying.is_alive(), within_s=20)
+            assert answers == []
+        retrying.join(30)
+        made.refresh_from_db()
+        assert (made.state, answers[0].state) == ("done", "queued")
+        Operation.objects.filter(pk=operation.pk).update(wake_at=LONG_AGO)
+        assert [row["id"] for row in claim.claim(room=10, worker="m:1:1")] == [operation.pk]
+
+    def test_an_end_cancels_what_has_not_begun_and_leaves_what_a_worker_takes_that_moment(self, real_db):
+        made = start(2)
+        Operation.objects.filter(after=None).update(wake_at=LONG_AGO)
+        campaign.move(campaign_id=made.pk, to="halted", actor=make.actor(), reason="as asked")
+        taken = due()[0]
+        with transaction.atomic():
+            lifecycle.move("operation", [taken.pk], to="active", actor=lifecycle.system("engine"), reason="claimed")
+            work = partial(campaign.move, campaign_id=made.pk, to="done", actor=make.actor(), reason="as asked")
+            ending, answers = self.in_thread(work)
+            eventually(lambda: somebody_waits() or not ending.is_alive(), within_s=20)
+        ending.join(30)
+        assert answers[0].state == "done"
+        states = dict(Operation.objects.values_list("pk", "state"))
+        assert states.pop(taken.pk) == "active" and set(states.values()) == {"cancelled"}

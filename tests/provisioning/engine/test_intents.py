@@ -18,7 +18,7 @@ from provisioning.operations.outcomes import Done, Fail, Retry
 from tests.provisioning.engine.test_turn import asked, now_is
 from tests.provisioning.engine.turns import Script, again
 from tests.support import make
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, somebody_waits
 
 WORKER = "machine:1:1"
 
@@ -122,12 +122,6 @@ def test_a_hold_that_is_lifted_while_the_intent_waits_lets_it_through(real_db):
         eventually(somebody_waits, within_s=20)
     asker.join(30)
     assert answers == [[("", Intent.objects.get().pk)]]
-
-
-def somebody_waits() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return cursor.fetchone()[0] > 0
 
 
 def test_a_permit_is_given_after_the_commit_alone(real_db):

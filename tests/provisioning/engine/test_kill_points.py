@@ -16,6 +16,7 @@ from fleet.models import Bmc, Device, Transition
 from provisioning.engine import ask, campaign
 from provisioning.models import Campaign, Intent, Operation, Step
 from provisioning.operations.registry import KINDS
+from tests.provisioning.engine.test_campaign import begin as begin_campaign
 from tests.support import lab as labs
 from tests.support import make, servers
 from tests.support.lab import Lab
@@ -210,7 +211,7 @@ def test_killed_while_hosts_are_installed_and_validated(real_db):
 def test_a_bring_up_loses_and_doubles_nothing_whatever_is_killed(real_db):
     """The whole chain, four hosts at once: workers killed in every kind that acts, and Redis emptied in between."""
     lab = labs.start(real_db, hosts=4)
-    made = campaign.create(kind="bring_up", select={"state": "cabled"}, params={}, at_once=None, actor=make.actor())
+    made = begin_campaign("bring_up", {"state": "cabled"})
     killed(lab, "session:opened")
     for point in ("burn_in:uri:after", "burn_in:reset:before", "burn_in:reset:after", "install:boot_disk:after"):
         killed(lab, point)
