@@ -1,8 +1,10 @@
 """What no turn will repair, each by name, and however many there are."""
 
 from datetime import UTC, datetime, timedelta
+from threading import Thread
 
 import pytest
+from django.db import connection, transaction
 
 from fleet import holds, lifecycle
 from fleet.models import Device, Finding, Hold, IdempotencyKey
@@ -12,7 +14,7 @@ from tests.provisioning.engine.test_campaign import due, end, start
 from tests.provisioning.engine.test_claims import set_row
 from tests.provisioning.engine.turns import LONG_AGO
 from tests.support import make
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, somebody_waits
 
 HOSTS = 300
 
@@ -194,6 +196,29 @@ class TestCampaigns:
         made.refresh_from_db()
         assert made.state == "done"
         assert campaign.finish() == 0
+
+
+@pytest.mark.parametrize("what", ["a hold that is over", "an operation that has ended"])
+def test_hosts_are_locked_in_order_so_that_nobody_meets_it_half_way(real_db, what):
+    """A batch of outcomes locks hosts in the order of their ids; one that locked the first must get the second."""
+    hosts = make.hosts(20, "installed")
+    for host in reversed(hosts):
+        if what == "a hold that is over":
+            hold = holds.place(device_id=host.pk, kind="debug", reason="looking", actor=make.actor())
+            Hold.objects.filter(pk=hold.pk).update(until=LONG_AGO)
+        else:
+            ended = make.operation("power", host, state="failed")
+            Device.objects.filter(pk=host.pk).update(active_operation=ended.pk)
+    repairing = Thread(target=lambda: (reconcile.run(), connection.close()))
+    with transaction.atomic():
+        list(Device.objects.select_for_update().filter(pk=hosts[0].pk))
+        repairing.start()
+        eventually(somebody_waits, within_s=20)
+        # Whoever waits for the first host has locked no other one.
+        assert len(Device.objects.select_for_update(nowait=True).filter(pk__in=[h.pk for h in hosts])) == 20
+    repairing.join(30)
+    assert not Device.objects.filter(held__gt=0).exists()
+    assert not Device.objects.filter(active_operation__isnull=False).exists()
 
 
 def test_answers_are_kept_for_seven_days(db):
