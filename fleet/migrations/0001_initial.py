@@ -280,7 +280,29 @@ class Migration(migrations.Migration):
                 ),
                 ("opened_at", models.DateTimeField(auto_now_add=True)),
                 ("seen_at", models.DateTimeField(auto_now_add=True)),
+                ("acknowledged_at", models.DateTimeField(null=True)),
+                (
+                    "acknowledged_by",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="fleet.actor",
+                    ),
+                ),
+                ("acknowledged_words", models.TextField(blank=True, default="")),
                 ("closed_at", models.DateTimeField(null=True)),
+                (
+                    "closed_by",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="fleet.actor",
+                    ),
+                ),
                 ("closed_words", models.TextField(blank=True, default="")),
                 (
                     "device",

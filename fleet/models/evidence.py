@@ -48,7 +48,8 @@ class Evidence(models.Model):
 class Finding(models.Model):
     """Something is not as it should be, followed until it is: fabric, health, inventory, security in one table.
 
-    stable_id: made from what it is about, so that it can be followed, ignored and quoted.
+    stable_id: made from what it is about, so that it can be followed, ignored and quoted; open once at a time.
+    subjects: what it is about where a device does not say it all, as {"kind", "id", ...}. Written by fleet.findings.
     """
 
     stable_id = models.TextField()
@@ -64,7 +65,11 @@ class Finding(models.Model):
     evidence = ArrayField(models.BigIntegerField(), default=list)
     opened_at = models.DateTimeField(auto_now_add=True)
     seen_at = models.DateTimeField(auto_now_add=True)
+    acknowledged_at = models.DateTimeField(null=True)
+    acknowledged_by = models.ForeignKey("fleet.Actor", models.PROTECT, null=True, related_name="+", db_index=False)
+    acknowledged_words = models.TextField(blank=True, default="")
     closed_at = models.DateTimeField(null=True)
+    closed_by = models.ForeignKey("fleet.Actor", models.PROTECT, null=True, related_name="+", db_index=False)
     closed_words = models.TextField(blank=True, default="")
 
     class Meta:

@@ -10,8 +10,9 @@ from typing import Any
 from django.db import connection, transaction
 from django.http import HttpRequest
 
-from fleet import secrets
+from fleet import findings, secrets
 from fleet.errors import MusterError
+from fleet.findings import Found
 from provisioning.engine.hint import look_soon
 from provisioning.engine.text import clean
 
@@ -69,13 +70,6 @@ VALUES (%s, %s, %s, %s, %s, %s)
 
 WAKE = """
 UPDATE provisioning_operation SET pokes = pokes + 1, wake_at = now() WHERE id = %s AND state IN ('queued', 'active')
-"""
-
-UNEXPECTED = """
-INSERT INTO fleet_finding (stable_id, domain, kind, severity, words, cause, device_id, subjects, evidence, opened_at,
-  seen_at, closed_words)
-VALUES (%s, %s, %s, %s, %s, '', %s, '[]', '{}', now(), now(), '')
-ON CONFLICT (stable_id) WHERE closed_at IS NULL DO UPDATE SET seen_at = now(), words = excluded.words
 """
 
 
@@ -161,18 +155,16 @@ def refuse(request: HttpRequest, endpoint: str, window: Window | None, words: st
     if window is not None:
         with connection.cursor() as cursor:
             cursor.execute("UPDATE provisioning_bootwindow SET refused = refused + 1 WHERE id = %s", [window.id])
-            stable = f"security:boot_refused:{window.device}"
-            severity = "warning" if words.startswith("identity") else "info"
             cursor.execute(NAME, [window.device])
-            told = f"{cursor.fetchone()[0]}: {words}"
-            cursor.execute(UNEXPECTED, [stable, "security", "boot_refused", severity, told, window.device])
+            name = cursor.fetchone()[0]
+        severity = "warning" if words.startswith("identity") else "info"
+        told = clean(f"{name}: {words}")
+        findings.open([Found("security", "boot_refused", severity, told, device=window.device)])
     return BootRefused("refused", hint="this machine has no open window, or its token is used")
 
 
 def unexpected(request: HttpRequest, device: int, name: str, words: str) -> None:
     """A known machine asked although nothing was opened for it: a finding."""
     note(request, "script", 200, None, words, device=device)
-    with connection.cursor() as cursor:
-        stable = f"inventory:boot_unexpected:{device}"
-        said = clean(f"{name}: {words}")
-        cursor.execute(UNEXPECTED, [stable, "inventory", "boot_unexpected", "info", said, device])
+    told = clean(f"{name}: {words}")
+    findings.open([Found("inventory", "boot_unexpected", "info", told, device=device)])

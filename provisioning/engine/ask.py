@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from fleet import lifecycle, reasons
+from fleet import findings, lifecycle, reasons
 from fleet.errors import BadValue, MusterError, NotFound, WrongState
-from fleet.models import Actor, Device, Finding
-from provisioning.engine import effects
+from fleet.models import Actor, Device
 from provisioning.engine.chain import cancel_rest
 from provisioning.engine.hint import look_soon
 from provisioning.models import BootWindow, Campaign, Operation, Step
@@ -330,19 +329,17 @@ def found(*, operation_id: int, actor: Actor, reason: str, go_on: bool) -> Opera
             _poke(operation_id, ended_at=None, attempt=operation.attempt + 1, **anew)
         else:
             _give_back(operation, words)
-        _close_finding(operation, words)
+        _close_finding(operation, actor, words)
         look_soon()
     operation.refresh_from_db()
     return operation
 
 
-def _close_finding(operation: Operation, words: str) -> None:
+def _close_finding(operation: Operation, actor: Actor, words: str) -> None:
     """Somebody has looked, which is what the finding asked for; where the host stands now says the rest."""
-    finding = Finding.objects.filter(operation_id=operation.pk, kind="outcome_unknown", closed_at=None)
-    finding.update(closed_at=Now(), closed_words=words)
+    findings.close(Q(operation_id=operation.pk, kind="outcome_unknown"), words=words, actor=actor)
     if operation.device_id is not None:
-        with connection.cursor() as cursor:
-            effects.judge_health(cursor, [operation.device_id], mended=[])
+        findings.judge([operation.device_id], looked=True)
 
 
 def _give_back(operation: Operation, words: str) -> None:

@@ -4,7 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from fleet import lifecycle
+from fleet import findings, lifecycle
+from fleet.findings import Found
 from provisioning.operations import pace
 from provisioning.operations.netboot import ADOPTED
 from provisioning.operations.outcomes import (
@@ -41,31 +42,6 @@ EVIDENCE = """
 INSERT INTO fleet_evidence (kind, device_id, operation_id, words, data)
 SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::jsonb[])
 RETURNING id, operation_id
-"""
-
-# A finding that is seen again stays one row: only the time and the words change.
-FINDINGS = """
-INSERT INTO fleet_finding (stable_id, domain, kind, severity, words, cause, device_id, operation_id, subjects, evidence,
-  opened_at, seen_at, closed_at, closed_words, owner_id)
-SELECT r.stable_id, r.domain, r.kind, r.severity, r.words, '', r.device, r.op, '[]', r.evidence::bigint[], now(), now(),
-  CASE WHEN r.closed THEN now() END, CASE WHEN r.closed THEN 'mended at once' ELSE '' END,
-  (SELECT id FROM fleet_party p WHERE r.kind = ANY(p.owns) OR r.domain = ANY(p.owns) ORDER BY id LIMIT 1)
-FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bool[],
-  %s::text[])
-  AS r(stable_id, domain, kind, severity, words, device, op, closed, evidence)
-ON CONFLICT (stable_id) WHERE closed_at IS NULL DO UPDATE SET seen_at = now(), words = excluded.words
-"""
-
-# What an operation's failure opened closes when an operation of that host succeeds; health is the worst that is open.
-CLOSE_FINDINGS = """
-UPDATE fleet_finding SET closed_at = now(), closed_words = 'a later operation succeeded'
-WHERE device_id = ANY(%s) AND domain = 'operation' AND closed_at IS NULL
-"""
-HEALTH = """
-UPDATE fleet_device d SET health = coalesce((
-  SELECT f.severity FROM fleet_finding f WHERE f.device_id = d.id AND f.closed_at IS NULL
-  ORDER BY array_position(ARRAY['critical', 'warning', 'info'], f.severity) LIMIT 1), 'ok')
-WHERE d.id = ANY(%s)
 """
 
 CLOSE_WINDOWS = (
@@ -139,7 +115,7 @@ def write(cursor: Any, records: Sequence[HasEffects]) -> dict[int, list[int]]:
         for effect in record.effects:
             by_type.setdefault(type(effect), []).append((record, effect))
     evidence = _evidence(cursor, by_type.get(Evidence, []))
-    _findings(cursor, by_type.get(OpenFinding, []), evidence)
+    findings.open(_finding(r, f, evidence) for r, f in by_type.get(OpenFinding, []))
     if closes := by_type.get(CloseWindow):
         close_windows(cursor, [r.op for r, _ in closes])
     _open_windows(cursor, by_type.get(OpenWindow, []))
@@ -154,13 +130,6 @@ def write(cursor: Any, records: Sequence[HasEffects]) -> dict[int, list[int]]:
 def wants_service(record: HasEffects) -> bool:
     """Whether the host is to be given to the scheduler."""
     return any(isinstance(e, IntoService) for e in record.effects)
-
-
-def judge_health(cursor: Any, devices: Sequence[int], *, mended: Sequence[int]) -> None:
-    """Close what failures had opened on mended devices, and set the health of all of them to their worst finding."""
-    if mended:
-        cursor.execute(CLOSE_FINDINGS, [list(mended)])
-    cursor.execute(HEALTH, [list(devices)])
 
 
 def close_windows(cursor: Any, ops: Sequence[int]) -> None:
@@ -188,14 +157,10 @@ def _bounded(data: Any) -> str:
     return text if len(text) <= DATA_LIMIT else json.dumps({"cut": True, "size_bytes": len(text)})
 
 
-def _findings(cursor: Any, found: list[tuple[HasEffects, OpenFinding]], evidence: dict[int, list[int]]) -> None:
-    rows: dict[str, tuple[Any, ...]] = {}
-    for r, f in found:
-        stable_id = f"{f.domain}:{f.kind}:{r.device}" + (f":{f.key}" if f.key else "")
-        proof = "{" + ",".join(map(str, evidence.get(r.op, []))) + "}"
-        rows[stable_id] = (stable_id, f.domain, f.kind, f.severity, f.words, r.device, r.op, f.closed, proof)
-    if rows:
-        cursor.execute(FINDINGS, _columns_of(list(rows.values())))
+def _finding(r: HasEffects, f: OpenFinding, evidence: dict[int, list[int]]) -> Found:
+    mended = "mended at once" if f.closed else ""
+    proof = evidence.get(r.op, [])
+    return Found(f.domain, f.kind, f.severity, f.words, r.device, f.key, operation=r.op, evidence=proof, mended=mended)
 
 
 def _open_windows(cursor: Any, found: list[tuple[HasEffects, OpenWindow]]) -> None:

@@ -4,9 +4,7 @@ import logging
 
 from django.db import Error, connection, transaction
 
-from fleet.states import KINDS
-from provisioning.engine import campaign
-from provisioning.operations import pace
+from provisioning.engine import campaign, limits, service
 
 log = logging.getLogger("muster.engine")
 
@@ -74,26 +72,10 @@ UPDATE fleet_device d SET held = greatest(d.held - n.n, 0) FROM n WHERE d.id = n
 """,
 )
 
-# A state past its limit is a finding until work orders and cases exist; it closes when the state is left.
-PAST_LIMIT = """
-INSERT INTO fleet_finding (stable_id, domain, kind, severity, words, cause, device_id, subjects, evidence, opened_at,
-  seen_at, closed_words)
-SELECT 'inventory:state_limit:' || d.id, 'inventory', 'state_limit', 'info',
-  d.name || ' is ' || d.state || ' for longer than its limit; then: ' || l.what, d.cause, d.id, '[]', '{}', now(),
-  now(), ''
-FROM fleet_device d JOIN unnest(%s::text[], %s::text[], %s::float8[], %s::text[]) AS l(kind, state, limit_s, what)
-  ON l.kind = d.kind AND l.state = d.state
-WHERE d.active_operation IS NULL AND d.state_since < now() - l.limit_s * interval '1 s'
-ON CONFLICT (stable_id) WHERE closed_at IS NULL DO UPDATE SET seen_at = now()
-"""
-
-WITHIN_LIMIT = """
-UPDATE fleet_finding f SET closed_at = now(), closed_words = 'the state was left'
-FROM fleet_device d WHERE f.kind = 'state_limit' AND f.closed_at IS NULL AND d.id = f.device_id
-  AND d.state_since > f.opened_at
-"""
-
-OLD_KEYS = "DELETE FROM fleet_idempotencykey WHERE at < now() - interval '7 days'"
+OLD_KEYS = (
+    "SELECT id FROM fleet_idempotencykey WHERE at < now() - interval '7 days' ORDER BY id FOR UPDATE",
+    "DELETE FROM fleet_idempotencykey WHERE id = ANY(%s)",
+)
 
 REPAIRS = {
     "waits without a wake": UNWOKEN,
@@ -101,6 +83,7 @@ REPAIRS = {
     "hosts with an ended operation": STALE_ACTIVE,
     "boot windows of ended operations": STALE_WINDOWS,
     "holds past their end": ENDED_HOLDS,
+    "answers kept for long enough": OLD_KEYS,
 }
 
 
@@ -111,7 +94,8 @@ def run() -> dict[str, int]:
         done[name] = _repair(name, lock, write)
     done["hosts released by campaigns"] = campaign.release()
     done["campaigns done"] = campaign.finish()
-    done["states past their limit"] = _limits()
+    done["hosts given to the scheduler late"] = service.later()
+    done["states past their limit"] = limits.judge()
     if any(done.values()):
         log.info("reconciled: %s", ", ".join(f"{n} {name}" for name, n in done.items() if n))
     return done
@@ -128,18 +112,3 @@ def _repair(name: str, lock: str, write: str) -> int:
     except Error:
         log.exception("could not repair: %s", name)
         return 0
-
-
-def _limits() -> int:
-    limits = [
-        (kind, s.name, pace.seconds(s.limit_s), s.then)
-        for kind in ("host", "switch")
-        for s in KINDS[kind].states
-        if s.limit_s is not None
-    ]
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(WITHIN_LIMIT)
-        cursor.execute(PAST_LIMIT, [list(column) for column in zip(*limits, strict=True)])
-        found = int(cursor.rowcount)
-        cursor.execute(OLD_KEYS)
-    return found

@@ -16,12 +16,13 @@ from django.db import (
     connection,
     transaction,
 )
+from django.db.models import Q
 
-from fleet import lifecycle
+from fleet import findings, lifecycle
 from fleet.errors import MusterError
 from fleet.lifecycle import Move
 from fleet.states import allowed
-from provisioning.engine import effects
+from provisioning.engine import effects, service
 from provisioning.engine.chain import cancel_rest
 from provisioning.engine.text import clean
 from provisioning.operations.outcomes import Effect
@@ -124,11 +125,6 @@ WHERE d.id = r.device
 FOLLOW = """
 UPDATE provisioning_operation o SET after_id = NULL, wake_at = now()
 WHERE o.after_id = ANY(%s) AND o.state = 'queued'
-"""
-
-SERVABLE = """
-SELECT id FROM fleet_device
-WHERE id = ANY(%s) AND state = 'validated' AND held = 0 AND health NOT IN ('critical', 'warning') ORDER BY id
 """
 
 
@@ -252,10 +248,11 @@ def _write_ends(cursor: Any, ends: list[Record], evidence: dict[int, list[int]])
     if explained := [(r.device, r.cause) for r in ended if _goal(r)]:
         cursor.execute(CAUSE, [list(c) for c in zip(*explained, strict=True)])
     mended = [r.device for r in ends if r.ended == "succeeded" and KINDS[r.kind].becomes]
-    effects.judge_health(cursor, [r.device for r in ends], mended=mended)
+    findings.close(Q(domain="operation", device_id__in=mended), words="a later operation succeeded")
+    findings.judge([r.device for r in ends], looked=True)
     hosts = [m for r in ends if (m := _host_move(r, evidence.get(r.op, [])))]
     lifecycle.move_each("host", hosts, actor=actor)
-    _into_service(cursor, ends, evidence)
+    service.give(cursor, {r.device: (r.op, evidence.get(r.op, ())) for r in ends if _asks_for_service(r)})
     followed = [r.op for r in ends if r.ended == "succeeded"]
     if followed:
         cursor.execute(FOLLOW, [followed])
@@ -285,14 +282,5 @@ def _host_move(r: Record, evidence: list[int]) -> Move | None:
     return Move(r.device, goal, f"{r.kind}, step {r.step_name}: {r.words}"[:500], r.cause, tuple(evidence))
 
 
-def _into_service(cursor: Any, ends: list[Record], evidence: dict[int, list[int]]) -> None:
-    """Hosts whose validation asked for it go into service, if no hold stands and their health allows (edge 15)."""
-    asked = {r.device: r for r in ends if r.ended == "succeeded" and effects.wants_service(r)}
-    if not asked:
-        return
-    cursor.execute(SERVABLE, [sorted(asked)])
-    able = [row[0] for row in cursor.fetchall()]
-    moves = [
-        Move(d, "in_service", "validated, no hold, health ok", "", tuple(evidence.get(asked[d].op, []))) for d in able
-    ]
-    lifecycle.move_each("host", moves, actor=lifecycle.system("engine"))
+def _asks_for_service(r: Record) -> bool:
+    return r.ended == "succeeded" and effects.wants_service(r)

@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 
 from fleet import secrets
-from fleet.models import Finding
+from fleet.models import Device, Finding
 from provisioning.boot.ranges import CHUNK
 from provisioning.models import BootRequest, BootWindow, LogLine, Operation
 from tests.fleet.test_lifecycle_bulk import in_parallel
@@ -69,6 +69,8 @@ class TestClaim:
         finding = Finding.objects.get(device=machine.host)
         assert (finding.domain, finding.kind) == ("security", "boot_refused")
         assert "identity" in finding.words and next(iter(wrong.values())) in finding.words
+        assert finding.severity == "warning", "a refusal for another cause does not make it less"
+        assert Device.objects.get(pk=machine.host.pk).health == "warning"
         assert machine.claim(machine.token()).status_code == 200, "a new boot has a new one"
 
     def test_letters_of_any_case(self, machine):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from fleet import secrets
-from fleet.models import Finding
+from fleet.models import Device, Finding
 from fleet.states import HOST_STATES
 from provisioning.models import BootRequest, Operation
 from tests.provisioning.boot.machine import (
@@ -104,6 +104,7 @@ class TestByMac:
         assert (first.domain, first.kind, first.severity) == ("inventory", "boot_unexpected", "info")
         assert is_diagnostic(by_mac(machine))
         assert Finding.objects.get(device=machine.host).pk == first.pk, "seen again, not opened again"
+        assert Device.objects.get(pk=machine.host.pk).health == "info"
         assert list(BootRequest.objects.values_list("status", "device_id")) == [(200, machine.host.pk)] * 2
 
     @pytest.mark.parametrize(

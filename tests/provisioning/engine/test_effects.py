@@ -92,34 +92,6 @@ class TestFindings:
         finding = Finding.objects.get()
         assert finding.owner == maker and finding.evidence == [Evidence.objects.get().pk]
 
-    def test_health_is_the_worst_that_is_open(self):
-        host = make.host()
-        for severity, kind in (("info", "a"), ("critical", "b"), ("warning", "c")):
-            write((host, OpenFinding("health", kind, severity, "x")))
-        healths = []
-        for kind in ("nothing", "b", "c", "a"):
-            Finding.objects.filter(kind=kind).update(closed_at="2026-01-01T00:00:00Z")
-            with connection.cursor() as cursor:
-                effects.judge_health(cursor, [host.pk], mended=[])
-            healths.append(Device.objects.get(pk=host.pk).health)
-        assert healths == ["critical", "warning", "info", "ok"]
-
-    def test_a_success_closes_what_failures_had_opened_and_nothing_else(self):
-        host, other = make.hosts(2)
-        write(
-            (host, OpenFinding("operation", "clock", "critical", "x")),
-            (other, OpenFinding("operation", "clock", "critical", "x")),
-        )
-        write((host, OpenFinding("health", "fan", "warning", "x")))
-        with connection.cursor() as cursor:
-            effects.judge_health(cursor, [host.pk, other.pk], mended=[host.pk])
-        assert set(Finding.objects.filter(closed_at=None).values_list("device_id", "kind")) == {
-            (host.pk, "fan"),
-            (other.pk, "clock"),
-        }
-        healths = dict(Device.objects.filter(pk__in=[host.pk, other.pk]).values_list("pk", "health"))
-        assert healths == {host.pk: "warning", other.pk: "critical"}
-
 
 class TestWindows:
     def open(self, device: Device, mode: str = "install") -> BootWindow:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from fleet import findings
+from fleet.findings import Found
 from fleet.models import Device, Finding
 from fleet.states import allowed
 from provisioning.engine import claim, write
@@ -66,14 +68,16 @@ class TestIntoService:
     def test_not_from_where_validation_does_not_lead_there(self, state):
         assert ended("validate", state, "succeeded", **self.asked).state == state
 
-    @pytest.mark.parametrize("against", [{"held": 1}, {"health": "critical"}, {"health": "warning"}])
-    def test_not_while_something_stands_against_it(self, against):
-        operation = make.operation("validate", make.host("installed"), params={})
-        Device.objects.filter(pk=operation.device_id).update(**against)
-        if "health" in against:
-            fan = {"stable_id": "health:fan:1", "domain": "health", "kind": "fan", "words": "a fan is slow"}
-            Finding.objects.create(device=operation.device, severity=against["health"], **fan)
-        claim.claim(room=10, worker=ME)
-        operation = Operation.objects.select_related("device").get(pk=operation.pk)
-        assert write.write([record(operation, ended="succeeded", release=True, **self.asked)])
-        assert Device.objects.get(pk=operation.device_id).state == "validated"
+
+def test_what_failures_had_opened_is_over_after_a_success_and_nothing_else(db):
+    host, other = make.hosts(2, "installed")
+    found = [Found("operation", "clock", "critical", "x", h.pk) for h in (host, other)]
+    findings.open([*found, Found("health", "fan", "info", "x", host.pk)])
+    operation = make.operation("validate", host, params={})
+    claim.claim(room=10, worker=ME)
+    operation = Operation.objects.select_related("device").get(pk=operation.pk)
+    assert write.write([record(operation, ended="succeeded", release=True)])
+    standing = set(Finding.objects.filter(closed_at=None).values_list("device_id", "kind"))
+    assert standing == {(host.pk, "fan"), (other.pk, "clock")}
+    healths = dict(Device.objects.filter(pk__in=[host.pk, other.pk]).values_list("pk", "health"))
+    assert healths == {host.pk: "info", other.pk: "critical"}

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, transaction
 
 from fleet import holds, lifecycle
-from fleet.models import Device, Finding, Hold, IdempotencyKey
+from fleet.models import Device, Hold, IdempotencyKey
 from provisioning.engine import campaign, claim, reconcile
 from provisioning.models import BootWindow, Operation
 from tests.provisioning.engine.test_campaign import due, end, start
@@ -162,24 +162,6 @@ class TestHoldsPastTheirEnd:
         ended = {h.pk: h.ended_at is not None for h in Hold.objects.filter(device=host)}
         assert ended == {over.pk: True, again.pk: True, later.pk: False, standing.pk: False}
         assert Device.objects.get(pk=host.pk).held == 2 and Device.objects.get(pk=other.pk).held == 0
-
-
-def test_a_state_past_its_limit_is_a_finding_until_it_is_left(real_db, settings_of):
-    """Lessons M4, M7: a wait that nobody notices. Time runs so fast that a day is 0.2 s."""
-    host, busy, *_ = (make.host(state) for state in ("inspected", "racked", "in_service", "retired"))
-    Device.objects.filter(pk=busy.pk).update(active_operation=make.operation("power", busy, state="active").pk)
-    settings_of(TIME_SCALE=1_000_000)
-    eventually(lambda: reconcile.run()["states past their limit"], within_s=20)
-    finding = Finding.objects.get()
-    assert (finding.device_id, finding.kind, finding.closed_at) == (host.pk, "state_limit", None)
-    assert finding.words == f"{host.name} is inspected for longer than its limit; then: flag"
-    reconcile.run()
-    assert Finding.objects.count() == 1, "seen again, not opened again; nobody else is late"
-    lifecycle.move("host", [host.pk], to="baselined", actor=make.actor("S"), reason="done")
-    settings_of(TIME_SCALE=1)
-    reconcile.run()
-    finding.refresh_from_db()
-    assert finding.closed_at is not None and finding.closed_words == "the state was left"
 
 
 @pytest.mark.usefixtures("db")
