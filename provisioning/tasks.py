@@ -1,12 +1,18 @@
 """Celery tasks: "look" wakes this worker's pump; "reconcile" repairs what no turn will."""
 
 import gc
+import logging
 from typing import Any
 
-from celery import shared_task
-from celery.signals import worker_ready
+from celery import Celery, shared_task
+from celery.signals import celeryd_after_setup, worker_ready
+from kombu.exceptions import OperationalError
 
 from provisioning.engine import claim, reconcile, turn
+
+log = logging.getLogger("muster.engine")
+
+QUEUE = "turn"
 
 
 @shared_task(name="advance")
@@ -20,6 +26,26 @@ def reconcile_all() -> None:
     """Once a minute, and whenever a worker starts."""
     reconcile.run()
     turn.pump().look()
+
+
+@celeryd_after_setup.connect
+def _set_up(instance: Any, **kwargs: Any) -> None:
+    if QUEUE in instance.app.amqp.queues.consume_from:
+        empty_queue(instance.app)
+
+
+def empty_queue(app: Celery) -> int:
+    """Forget every "look" that was said while no worker ran: one that starts looks by itself. Returns how many."""
+    try:
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1)
+            dropped = int(connection.default_channel.queue_purge(QUEUE))
+    except OperationalError as error:  # Celery goes on trying to connect; too many looks cost time, never work
+        log.warning("the queue could not be emptied: %s", error)
+        return 0
+    if dropped:
+        log.info("%d messages from before this worker started were dropped", dropped)
+    return dropped
 
 
 @worker_ready.connect
