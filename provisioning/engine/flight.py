@@ -36,7 +36,9 @@ HELD_S = 60.0
 # Real seconds between looks at what wakes its operation by itself, whatever the scale: 511 hosts that were looked at
 # every 0.2 s kept a worker busy with nothing.
 POKED_S = 5.0
-NO_LOOK = {"bmc_unreachable", "bmc_tls", "bmc_credentials"}
+NO_LOOK = {"bmc_unreachable", "bmc_tls", "bmc_credentials", "wrong_state", "time_scale"}
+# A host that somebody has taken elsewhere is no worse for it, but what was asked for waits for a person.
+SEVERITY = {"wrong_state": "info"}
 WORDS = 500
 UNKNOWN = "outcome_unknown"
 
@@ -101,6 +103,19 @@ class Flight:
     async def _outcome(self, context: Context) -> Outcome:
         if self.row["cancel_by_id"] and not (self.step.no_power and self.sent):
             return Fail(self.row["cancel_reason"] or "cancelled", "cancelled")
+        outcome = self._stopped() or self._blocked(context) or await self._run(context)
+        if isinstance(outcome, Wait | Retry):
+            outcome = self._in_time(outcome)
+        if isinstance(outcome, Retry) and outcome.counts and self.attempt >= self.step.attempts:
+            outcome = Fail(
+                f"{outcome.why} (attempt {self.attempt} of {self.step.attempts})", outcome.cause or self.step.cause
+            )
+        if isinstance(outcome, Fail) and outcome.cause != "cancelled" and self.kind.fails_to:
+            return await self._failed(outcome, context)
+        return _reported(outcome) if isinstance(outcome, Lost) else outcome
+
+    def _stopped(self) -> Fail | None:
+        """Why nothing may be asked of this host at all."""
         if self.row["host_state"] not in self.kind.from_states:
             return Fail(
                 f"the host is {self.row['host_state']} now: {self.kind.name} has no business there", "wrong_state"
@@ -111,16 +126,7 @@ class Flight:
             return Fail(
                 f"time runs {settings.TIME_SCALE:g} times as fast here: only loopback BMCs are touched", "time_scale"
             )
-        outcome = self._blocked(context) or await self._run(context)
-        if isinstance(outcome, Wait | Retry):
-            outcome = self._in_time(outcome)
-        if isinstance(outcome, Retry) and outcome.counts and self.attempt >= self.step.attempts:
-            outcome = Fail(
-                f"{outcome.why} (attempt {self.attempt} of {self.step.attempts})", outcome.cause or self.step.cause
-            )
-        if isinstance(outcome, Fail) and outcome.cause != "cancelled" and self.kind.fails_to:
-            return await self._failed(outcome, context)
-        return _reported(outcome) if isinstance(outcome, Lost) else outcome
+        return None
 
     def _blocked(self, context: Context) -> Outcome | None:
         blocked: datetime | None = self.row["blocked_until"]
@@ -132,7 +138,7 @@ class Flight:
 
     async def _failed(self, outcome: Fail, context: Context) -> Fail:
         """A failure opens a finding with an owner, and takes its evidence before anything is reset."""
-        finding = OpenFinding("operation", outcome.cause, "critical", outcome.why)
+        finding = OpenFinding("operation", outcome.cause, SEVERITY.get(outcome.cause, "critical"), outcome.why)
         seen = () if outcome.cause in NO_LOOK else await last_look(context)
         return Fail(outcome.why, outcome.cause, (*outcome.effects, finding, *seen), outcome.traceback)
 

@@ -9,7 +9,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from fleet import lifecycle, secrets
-from fleet.models import Bmc, Device, Secret
+from fleet.models import Bmc, Device, Finding, Secret
 from provisioning.engine import claim, turn, write
 from provisioning.engine.turn import Pump
 from provisioning.models import Intent, Operation, Step
@@ -211,6 +211,8 @@ def test_an_operation_that_cannot_even_begin_fails_in_words_and_holds_up_nobody(
     assert {now_is(o).state for o in good} == {"succeeded"}
     assert (now_is(bad).state, bad.cause) == ("failed", "bmc_credentials")
     assert bad.words.startswith("the BMC's login cannot be read: ") and "MUSTER_KEYS_FILE" in bad.words
+    finding = Finding.objects.get(device=bad.device)
+    assert (finding.kind, finding.severity, finding.words) == ("bmc_credentials", "critical", bad.words)
 
 
 def test_a_kind_that_this_version_does_not_know_is_left_to_others(pump, kind):

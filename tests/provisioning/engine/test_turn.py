@@ -377,3 +377,18 @@ def test_a_host_that_was_put_elsewhere_meanwhile_is_left_alone(bench, kind):
     assert operation.words == "the host is in_service now: rehearsal has no business there"
     assert script.seen == [] and bench.bmc.calls == []
     assert (operation.device.state, operation.device.cause) == ("in_service", "")
+    finding = Finding.objects.get(device=operation.device)
+    assert (finding.kind, finding.severity, finding.operation_id) == ("wrong_state", "info", operation.pk)
+
+
+def test_what_fails_before_its_first_step_opens_a_finding_too(bench, kind, settings_of):
+    """On a scaled installation a BMC that is not of a simulator is left alone, and so is its host."""
+    kind()
+    operation = asked()
+    Bmc.objects.filter(device=operation.device).update(address="192.0.2.1")
+    settings_of(TIME_SCALE=60)
+    bench.turn()
+    assert (now_is(operation).state, operation.cause) == ("failed", "time_scale")
+    assert (operation.device.state, operation.device.health) == ("quarantined", "critical")
+    assert Finding.objects.get(device=operation.device).words == operation.words
+    assert bench.bmc.calls == [], "no last look at what must not be touched"
