@@ -72,13 +72,6 @@ class NotSignedIn(MusterError):
     code = "not_signed_in"
 
 
-class TooMany(MusterError):
-    """429: slow down."""
-
-    status = 429
-    code = "too_many"
-
-
 class NotNow(MusterError):
     """503: passing; try again after retry_after_s."""
 

@@ -20,7 +20,7 @@ from fleet.http.auth import PageRequest, admit
 from fleet.http.problem import PROBLEM, problem_response
 from fleet.http.schemas import Problem
 
-READ_REFUSALS = frozenset({400, 401, 403, 404, 422})
+READ_REFUSALS = frozenset({400, 401, 403, 404, 422, 503})
 ACT_REFUSALS = READ_REFUSALS | {409, 413}
 
 

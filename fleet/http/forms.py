@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from django.db import OperationalError
 from django.http import HttpResponse, HttpResponseRedirect
 
 from fleet import reasons
-from fleet.errors import BadValue, MusterError
+from fleet.errors import BadValue, MusterError, NotNow
 from fleet.http import idempotency
 from fleet.http.auth import PageRequest
+from fleet.http.problem import not_now
 
 
 def text(data: Mapping[str, Any], name: str, *, most: int = 200) -> str:
@@ -61,6 +63,10 @@ def act(
         )
     except MusterError as error:
         return refused(error)
+    except OperationalError as error:
+        if (passing := not_now(error, request)) is None or passing.code != NotNow.code:
+            raise
+        return refused(passing)
     return HttpResponseRedirect(answer["location"], status=303)
 
 

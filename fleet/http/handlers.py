@@ -1,12 +1,13 @@
 """Answers that no view makes: bare refusals of the framework in our words, and the headers of every answer."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
 from fleet.errors import MusterError
-from fleet.http.problem import page_response, problem_response, wants_json
+from fleet.http.problem import bare_response, not_now, page_response, problem_response, wants_json
 
 # No inline script or style anywhere; htmx asks our own server only.
 POLICY = "; ".join(
@@ -72,11 +73,9 @@ def no_permission(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def failed(request: HttpRequest) -> HttpResponse:
-    """handler500: a failure outside of any view. It may use neither database nor template."""
-    words = "Something failed here. The log says what."
-    if wants_json(request):
-        return problem_response(_error(500, words, "bug"))
-    return HttpResponse(f"<!doctype html><html lang=en><title>Muster</title><h1>{words}</h1>", status=500)
+    """handler500: a failure outside of any view, such as a session that cannot be stored."""
+    error = not_now(sys.exc_info()[1], request) or _error(500, "Something failed here. The log says what.", "bug")
+    return problem_response(error) if wants_json(request) else bare_response(error)
 
 
 def form_expired(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 
 from fleet.errors import MusterError, NotFound
-from fleet.http.problem import problem_response
+from fleet.http.problem import not_now, problem_response
 
 LIGHT = "/boot/"
 log = logging.getLogger("muster.http")
@@ -37,6 +37,8 @@ class LightPaths:
             return problem_response(NotFound("nothing is here"))
         except MusterError as error:
             return problem_response(error)
-        except Exception:
+        except Exception as error:
+            if passing := not_now(error, request):
+                return problem_response(passing)
             log.exception("the boot service failed")
             return problem_response(Failed("something failed here"))

@@ -7,14 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.html import escape
 
-from fleet.errors import MusterError, NotSignedIn
+from fleet.errors import MusterError, NotNow, NotSignedIn
 
 log = logging.getLogger("muster.http")
 
 PROBLEM = "application/problem+json"
+# SQLSTATE: lock_not_available, deadlock_detected, serialization_failure.
+BUSY = {"55P03", "40P01", "40001"}
+BUSY_S = 2
+AWAY_S = 5
 
 
 def problem_body(error: MusterError) -> dict[str, Any]:
@@ -37,9 +43,8 @@ def problem_body(error: MusterError) -> dict[str, Any]:
 
 def problem_response(error: MusterError) -> HttpResponse:
     """The refusal as problem JSON."""
-    response = HttpResponse(json.dumps(problem_body(error), default=str), content_type=PROBLEM, status=error.status)
-    if error.retry_after_s is not None:
-        response["Retry-After"] = str(error.retry_after_s)
+    body = json.dumps(problem_body(error), default=str)
+    response = _with_retry(HttpResponse(body, content_type=PROBLEM, status=error.status), error)
     if isinstance(error, NotSignedIn):
         response["WWW-Authenticate"] = "Bearer"
     return response
@@ -47,7 +52,32 @@ def problem_response(error: MusterError) -> HttpResponse:
 
 def page_response(request: HttpRequest, error: MusterError) -> HttpResponse:
     """The refusal as a page."""
-    return render(request, "problem.html", {"error": error}, status=error.status)
+    return _with_retry(render(request, "problem.html", {"error": error}, status=error.status), error)
+
+
+def bare_response(error: MusterError) -> HttpResponse:
+    """The refusal as a page that uses neither database nor template."""
+    title, hint = (escape(words[:1].upper() + words[1:]) for words in (error.title, error.hint))
+    page = f"<!doctype html><html lang=en><title>Muster</title><h1>{title}</h1><p>{hint}</p>"
+    return _with_retry(HttpResponse(page, status=error.status), error)
+
+
+def _with_retry(response: HttpResponse, error: MusterError) -> HttpResponse:
+    if error.retry_after_s is not None:
+        response["Retry-After"] = str(error.retry_after_s)
+    return response
+
+
+def not_now(error: BaseException | None, request: HttpRequest) -> NotNow | None:
+    """The 503 that a database is which cannot do it now; None for any other error. Logs one line, not a trace each."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return None
+    state = getattr(error.__cause__, "sqlstate", None) or ""
+    log.warning("%s %s: %s %s", request.method, request.path_info, state, str(error).partition("\n")[0])
+    hint = "ask again in a moment; with the same key it is done once"
+    if state in BUSY:
+        return NotNow("somebody else has what this needs", hint=hint, retry_after_s=BUSY_S)
+    return NotNow("the database does not answer now", code="no_database", hint=hint, retry_after_s=AWAY_S)
 
 
 def wants_json(request: HttpRequest) -> bool:
@@ -71,6 +101,8 @@ class Problems:
         if isinstance(error, Http404):
             error = MusterError("nothing is here", code="not_found")
             error.status = 404
+        if passing := not_now(error, request):
+            return problem_response(passing) if wants_json(request) else bare_response(passing)
         if not isinstance(error, MusterError):
             number = uuid.uuid4().hex[:6]
             log.exception("number %s: %s %s", number, request.method, request.path_info)
