@@ -8,11 +8,8 @@ from provisioning.operations.outcomes import Done, Evidence, Fail, Outcome, Part
 
 async def check(ctx: Context) -> Outcome:
     """Ready and the expected machine; bad health is no reason to stop here, the parts will say why. Reads only."""
-    await ctx.bmc.ready()
-    state = await ctx.bmc.system()
-    if state.tag and state.tag != ctx.host.serial:
-        return Fail(f"the BMC says tag {state.tag}, the plan says {ctx.host.serial}", "identity_mismatch")
-    return Done(f"BMC ready, power {state.power}, health {state.health}")
+    state, other = await preflight.machine(ctx)
+    return other or Done(f"BMC ready, power {state.power}, health {state.health}")
 
 
 async def parts(ctx: Context) -> Outcome:

@@ -33,7 +33,10 @@ async def has_image(ctx: Context) -> Outcome:
 
 
 async def boot_from_disk(ctx: Context) -> Outcome:
-    """While the image is written: the next boot is from disk, whatever the firmware's order. Sent twice is harmless."""
+    """While the image is written: the next boot is from disk, whatever the firmware's order. Looks first."""
+    override = (await ctx.bmc.system()).override
+    if override.enabled == "Once" and override.target == "Hdd":
+        return Done("next boot is from disk already")
     permit = await ctx.intend("set boot override: Hdd, once")
     await ctx.bmc.set_boot_once(permit, "Hdd")
     return Done("next boot is from disk")

@@ -1,10 +1,10 @@
 """power: on, off, restart; the state stays whatever comes of it."""
 
 from provisioning.bmc.power import Want
-from provisioning.operations import reset
+from provisioning.operations import preflight, reset
 from provisioning.operations.context import Context
 from provisioning.operations.kinds import HOUR, MINUTE, Kind, Step
-from provisioning.operations.outcomes import Done, Fail, Outcome
+from provisioning.operations.outcomes import Done, Outcome
 
 ACTIONS: dict[str, Want] = {
     "on": "on",
@@ -18,12 +18,9 @@ ACTIONS: dict[str, Want] = {
 
 async def mark(ctx: Context) -> Outcome:
     """See how it is now: the mark by which a reset is known later. Reads only."""
-    await ctx.bmc.ready()
-    state = await ctx.bmc.system()
-    if state.tag and state.tag != ctx.host.serial:
-        return Fail(f"the BMC says tag {state.tag}, the plan says {ctx.host.serial}", "identity_mismatch")
+    state, other = await preflight.machine(ctx)
     before = {"last_reset_at": state.last_reset_at, "power": state.power}
-    return Done(f"power is {state.power or 'unknown'}", {"before_reset": before})
+    return other or Done(f"power is {state.power or 'unknown'}", {"before_reset": before})
 
 
 async def act(ctx: Context) -> Outcome:

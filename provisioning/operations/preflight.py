@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from provisioning.bmc.errors import BmcRefused, BmcUnsupported
+from provisioning.bmc.types import SystemState
 from provisioning.operations.context import Context
 from provisioning.operations.kinds import MINUTE, Step
 from provisioning.operations.outcomes import BmcSeen, Done, Evidence, Fail, OpenFinding, Outcome, Retry, Wait
@@ -12,12 +13,21 @@ CLOCK_LIMIT_S = 60
 CLOCK_TRIES = 2
 
 
-async def check(ctx: Context) -> Outcome:
-    """Ready, the expected machine, a known power state, not critical. Reads only; a second run reads again."""
+async def machine(ctx: Context) -> tuple[SystemState, Fail | None]:
+    """The system of a BMC that is ready; a failure beside it when another machine than the plan's says so. One read."""
     await ctx.bmc.ready()
     state = await ctx.bmc.system()
     if state.tag and state.tag != ctx.host.serial:
-        return Fail(f"the BMC says tag {state.tag}, the plan says {ctx.host.serial}", "identity_mismatch")
+        words = f"the BMC says tag {state.tag}, the plan says {ctx.host.serial}"
+        return state, Fail(words, "identity_mismatch")
+    return state, None
+
+
+async def check(ctx: Context) -> Outcome:
+    """Ready, the expected machine, a known power state, not critical. Reads only; a second run reads again."""
+    state, other = await machine(ctx)
+    if other:
+        return other
     if state.power is None:
         return Retry("the BMC does not say whether the host is on", "bmc_refused")
     if state.health == "critical":

@@ -6,6 +6,7 @@ import pytest
 
 from fleet import secrets
 from provisioning.agent.client import AgentError, Facts
+from provisioning.bmc.types import Override
 from provisioning.operations import burn_in, install
 from provisioning.operations.outcomes import CloseWindow, Done, Evidence, Fail, HostSeen, Retry, Wait
 from tests.provisioning.operations.contexts import STATE, Answers, FakeAgent, context
@@ -89,6 +90,18 @@ class TestInstall:
         ctx = context(bmc)
         assert isinstance(await install.boot_from_disk(ctx), Done) and bmc.sent == [("set_boot_once", "Hdd")]
         assert ctx.intended == [("set boot override: Hdd, once", False)]
+
+    async def test_what_is_set_already_is_not_sent_again(self):
+        """A worker that died after the command: the next one looks, and sends nothing."""
+        bmc = Answers(replace(STATE, override=Override(enabled="Once", target="Hdd", mode=None)))
+        ctx = context(bmc)
+        assert isinstance(await install.boot_from_disk(ctx), Done) and bmc.sent == [] and ctx.intended == []
+
+    @pytest.mark.parametrize(("enabled", "target"), [("Once", "UefiHttp"), ("Continuous", "Hdd"), ("Disabled", "Hdd")])
+    async def test_another_override_is_no_boot_from_disk(self, enabled, target):
+        bmc = Answers(replace(STATE, override=Override(enabled=enabled, target=target, mode=None)))
+        await install.boot_from_disk(context(bmc))
+        assert bmc.sent == [("set_boot_once", "Hdd")]
 
     @pytest.mark.parametrize(
         ("window", "kind", "cause"),

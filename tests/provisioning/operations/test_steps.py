@@ -8,7 +8,7 @@ import pytest
 from provisioning.agent.client import AgentError
 from provisioning.bmc.errors import BmcBusy, BmcRefused, BmcUnsupported
 from provisioning.bmc.types import Clock, FirmwareRow, FirstContact, Identity, Inventory, Part
-from provisioning.operations import identify, inspect, preflight, update, validate
+from provisioning.operations import identify, inspect, power, preflight, update, validate
 from provisioning.operations.outcomes import (
     BmcSeen,
     Done,
@@ -85,6 +85,13 @@ class TestPreflight:
     async def test_or_not(self, changes, kind, cause):
         outcome = await preflight.check(context(Answers(replace(STATE, **changes))))
         assert isinstance(outcome, kind) and outcome.cause == cause
+
+    @pytest.mark.parametrize("step", [preflight.check, inspect.check, power.mark], ids=["check", "inspect", "power"])
+    async def test_whatever_begins_on_another_machine_stops(self, step):
+        outcome = await step(context(Answers(replace(STATE, tag="OTHER"))))
+        assert isinstance(outcome, Fail) and outcome.cause == "identity_mismatch"
+        assert outcome.why == "the BMC says tag OTHER, the plan says TAG0001"
+        assert isinstance(await step(context(Answers(replace(STATE, tag=None)))), Done)
 
     async def test_a_bmc_that_is_not_ready_says_so(self):
         with pytest.raises(BmcBusy):
