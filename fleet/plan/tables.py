@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection
 
-from fleet import lifecycle
+from fleet import lifecycle, sql
 from fleet.models import Actor, Bmc, Cable, Party, PowerFeed, Profile, Rack, Row, Site
 from fleet.models import Device as DeviceRow
 from fleet.models import Network as NetworkRow
@@ -137,7 +137,7 @@ class Writer:
 
     def _run(self, query: str, lines: Iterable[tuple[Any, ...]], width: int) -> None:
         """One statement for all lines, each column an array; nothing for no lines."""
-        columns = list(map(list, zip(*lines, strict=True)))
+        columns = sql.columns(lines)
         if columns:
             assert len(columns) == width
             self.cursor.execute(query, columns)
@@ -200,8 +200,8 @@ class Writer:
         if not devices:
             return
         self.cursor.execute(_FREE_BMCS, [list(devices)])
-        columns = zip(*((pk, d.bmc_address, d.bmc_mac) for pk, d in devices.items()), strict=True)
-        self.cursor.execute(_CHANGE_BMCS, list(map(list, columns)))
+        changed = ((pk, d.bmc_address, d.bmc_mac) for pk, d in devices.items())
+        self.cursor.execute(_CHANGE_BMCS, sql.columns(changed))
         have = {pk for (pk,) in self.cursor.fetchall()}
         fresh = [Bmc(device_id=pk, address=d.bmc_address, mac=d.bmc_mac) for pk, d in devices.items() if pk not in have]
         Bmc.objects.bulk_create(fresh, batch_size=BATCH)

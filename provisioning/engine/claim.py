@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
-from fleet import lifecycle
+from fleet import lifecycle, sql
 from fleet.profiles import profile_spec
 from provisioning.models import WorkerProcess
 from provisioning.operations import pace
@@ -231,7 +231,7 @@ def intend(wants: Sequence[Want]) -> list[tuple[str, int | None]]:
 def store_sessions(rows: Sequence[tuple[int, str, str, bytes]]) -> None:
     """(device, state, worker, ciphertext) of BMC sessions."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(SESSION, [list(column) for column in zip(*sorted(rows), strict=True)])
+        cursor.execute(SESSION, sql.columns(sorted(rows)))
 
 
 def register() -> int:

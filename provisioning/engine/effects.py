@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from fleet import findings, lifecycle
+from fleet import findings, lifecycle, sql
 from fleet.findings import Found
 from provisioning.operations import pace
 from provisioning.operations.netboot import ADOPTED
@@ -138,15 +138,11 @@ def close_windows(cursor: Any, ops: Sequence[int]) -> None:
         cursor.execute(CLOSE_WINDOWS, [list(ops)])
 
 
-def _columns_of(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(c) for c in zip(*rows, strict=True)]
-
-
 def _evidence(cursor: Any, found: list[tuple[HasEffects, Evidence]]) -> dict[int, list[int]]:
     ids: dict[int, list[int]] = {}
     if found:
         rows = [(e.kind, r.device, r.op, e.words[:2000], _bounded(e.data)) for r, e in found]
-        cursor.execute(EVIDENCE, _columns_of(rows))
+        cursor.execute(EVIDENCE, sql.columns(rows))
         for evidence_id, op in cursor.fetchall():
             ids.setdefault(op, []).append(evidence_id)
     return ids
@@ -171,7 +167,7 @@ def _open_windows(cursor: Any, found: list[tuple[HasEffects, OpenWindow]]) -> No
     rows = [
         (r.op, r.device, w.mode, w.delivery, json.dumps(w.orders), w.uri_sha256) for _, (r, w) in sorted(last.items())
     ]
-    cursor.execute(OPEN_WINDOW, [ADOPTED, *_columns_of(rows), pace.seconds(ADOPT_S)])
+    cursor.execute(OPEN_WINDOW, [ADOPTED, *sql.columns(rows), pace.seconds(ADOPT_S)])
 
 
 def _columns(cursor: Any, table: str, key: str, allowed: tuple[str, ...], found: list[tuple[HasEffects, Any]]) -> None:
@@ -200,15 +196,15 @@ def _parts(cursor: Any, found: list[tuple[HasEffects, PartsSeen]]) -> None:
     rows = [(r.device, *part) for r, e in found for part in e.parts]
     if not rows:
         return
-    cursor.execute(PARTS_BEFORE, _columns_of([(kind, serial) for _, kind, _, serial, *_ in rows]))
+    cursor.execute(PARTS_BEFORE, sql.columns([(kind, serial) for _, kind, _, serial, *_ in rows]))
     before = {(kind, serial): (part, device or 0, slot) for part, kind, serial, device, slot in cursor.fetchall()}
-    cursor.execute(PARTS_GONE, _columns_of([row[:4] for row in rows]))
+    cursor.execute(PARTS_GONE, sql.columns([row[:4] for row in rows]))
     moves = {part: (part, device, slot, 0, "") for part, device, slot in cursor.fetchall()}
-    cursor.execute(PARTS_PUT, _columns_of(rows))
+    cursor.execute(PARTS_PUT, sql.columns(rows))
     for part, kind, serial, device, slot in cursor.fetchall():
         _, old_device, old_slot = before.get((kind, serial), (part, 0, ""))
         moves.pop(part, None)
         if (old_device, old_slot) != (device, slot):
             moves[part] = (part, old_device, old_slot, device, slot)
     if moves:
-        cursor.execute(PART_MOVES, [lifecycle.system("engine").pk, *_columns_of(list(moves.values()))])
+        cursor.execute(PART_MOVES, [lifecycle.system("engine").pk, *sql.columns(list(moves.values()))])

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Q
 
-from fleet import findings
+from fleet import findings, sql
 from fleet.findings import Found
 from fleet.states import KINDS, Kind
 from provisioning.operations import pace
@@ -69,9 +69,9 @@ def judge() -> int:
 
 def _late(cursor: Any, kind: Kind, limits: Sequence[tuple[str, float, str]]) -> Iterator[Found]:
     name, device, judged = SUBJECTS[kind.table]
-    sql = LATE.format(table=kind.table, name=name, device=device, judged=judged, about=ABOUT)
-    columns = [list(column) for column in zip(*limits, strict=True)]
-    cursor.execute(sql, {"kind": kind.name, **dict(zip(("states", "limits", "whats"), columns, strict=True))})
+    query = LATE.format(table=kind.table, name=name, device=device, judged=judged, about=ABOUT)
+    columns = dict(zip(("states", "limits", "whats"), sql.columns(limits), strict=True))
+    cursor.execute(query, {"kind": kind.name, **columns})
     for pk, seq, called, at, state, what in cursor.fetchall():
         words = f"{called} is {state} for longer than its limit; then: {what}"
         key = "" if device == "s.id" else f"{kind.name}:{pk}"

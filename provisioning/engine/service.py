@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from fleet import lifecycle
+from fleet import lifecycle, sql
 from fleet.findings import LOCK_DEVICES
 from fleet.lifecycle import Move
 
@@ -57,7 +57,7 @@ def give(cursor: Any, asked: Mapping[int, tuple[int, Sequence[int]]]) -> None:
             moves.append(Move(device, GOAL, "validated, no hold, health ok", "", tuple(evidence)))
     lifecycle.move_each("host", moves, actor=lifecycle.system("engine"))
     if kept:
-        cursor.execute(KEEP, [list(column) for column in zip(*kept, strict=True)])
+        cursor.execute(KEEP, sql.columns(kept))
 
 
 def _against(state: str, held: int, health: str) -> str:

@@ -18,7 +18,7 @@ from django.db import (
 )
 from django.db.models import Q
 
-from fleet import findings, lifecycle
+from fleet import findings, lifecycle, sql
 from fleet.errors import MusterError
 from fleet.lifecycle import Move
 from fleet.states import allowed
@@ -221,16 +221,16 @@ def _write_rows(cursor: Any, good: list[Record]) -> None:
             (r.op, r.step, r.step_name, r.attempt, r.fence, r.started_at, now, r.outcome, r.words, r.traceback)
             for r in rows
         ]
-        cursor.execute(STEPS, [list(c) for c in zip(*columns, strict=True)])
+        cursor.execute(STEPS, sql.columns(columns))
     settled = [r.op for r in good if r.settle]
     if settled:
         cursor.execute(SETTLE, [settled])
     lines = [(r.op, "step", line) for r in good for line in r.log_lines]
     if lines:
-        cursor.execute(LOG, [list(c) for c in zip(*lines, strict=True)])
+        cursor.execute(LOG, sql.columns(lines))
     moved = [(r.device, r.op, r.next_name) for r in good if r.outcome == "done" and not r.ended]
     if moved:
-        cursor.execute(PLACE, [list(c) for c in zip(*moved, strict=True)])
+        cursor.execute(PLACE, sql.columns(moved))
 
 
 def _now(cursor: Any) -> datetime:
@@ -246,7 +246,7 @@ def _write_ends(cursor: Any, ends: list[Record], evidence: dict[int, list[int]])
     ended = [r for r in ends if r.ended != "lost"]
     cursor.execute(FREE, [[r.device for r in ended], [r.op for r in ended]])
     if explained := [(r.device, r.cause) for r in ended if _goal(r)]:
-        cursor.execute(CAUSE, [list(c) for c in zip(*explained, strict=True)])
+        cursor.execute(CAUSE, sql.columns(explained))
     mended = [r.device for r in ends if r.ended == "succeeded" and KINDS[r.kind].becomes]
     findings.close(Q(domain="operation", device_id__in=mended), words="a later operation succeeded")
     findings.judge([r.device for r in ends], looked=True)

@@ -1,0 +1,9 @@
+"""What statements over many rows have in common."""
+
+from collections.abc import Iterable
+from typing import Any
+
+
+def columns(rows: Iterable[Iterable[Any]]) -> list[list[Any]]:
+    """Rows as one list a column, for unnest(): one statement however many rows. No rows give no columns."""
+    return [list(column) for column in zip(*rows, strict=True)]
