@@ -3,18 +3,18 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
-from fleet.api import findings, holds, transitions
+from fleet.api import findings, holds
 from fleet.api import hosts as host_list
 from fleet.http.api import Api
 from fleet.pages import lists
+from provisioning.api import acts, summary, transitions
 from provisioning.api import campaigns as campaigns_api
 from provisioning.api import hosts as hosts_api
 from provisioning.api import operations as operations_api
-from provisioning.api import summary
 from provisioning.pages import campaigns, host, now, operations
 
 api = Api()
-for module in (host_list, hosts_api, holds, operations_api, campaigns_api, transitions, findings, summary):
+for module in (host_list, hosts_api, holds, operations_api, campaigns_api, transitions, acts, findings, summary):
     api.add_router("", module.router)
 
 sign_in = LoginView.as_view(template_name="sign_in.html", redirect_authenticated_user=True)
@@ -26,6 +26,8 @@ urlpatterns = [
     path("hosts/", lists.hosts, name="hosts"),
     path("hosts/<str:name>/", host.host, name="host"),
     path("hosts/<str:name>/operate/", host.operate, name="host_operate"),
+    path("hosts/<str:name>/move/", host.move, name="host_move"),
+    path("hosts/<str:name>/acts/<int:number>/confirm/", host.confirm, name="host_confirm"),
     path("hosts/<str:name>/hold/", host.hold, name="host_hold"),
     path("hosts/<str:name>/holds/<int:hold_id>/lift/", host.lift, name="host_lift"),
     path("operations/<int:id>/", operations.operation, name="operation"),

@@ -1,6 +1,7 @@
 """Who gets in: tokens for programs, grants of roles. What a token says is shown once; only its digest is kept."""
 
 import secrets as randomness
+from collections.abc import Collection
 from datetime import timedelta
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -9,7 +10,7 @@ from django.utils import timezone
 
 from fleet import secrets
 from fleet.errors import BadValue, NotFound, WrongState
-from fleet.models import GRANTABLE, Grant, Site, Token
+from fleet.models import GRANTABLE, ROLES, Actor, Grant, Site, Token
 
 MOST_DAYS = 3650
 
@@ -43,6 +44,19 @@ def grant(*, user: AbstractBaseUser, role: str, site: str | None = None) -> bool
     _known_role(role)
     _, is_new = Grant.objects.get_or_create(user_id=user.pk, token=None, role=role, site=_site(site))
     return is_new
+
+
+def has_still(actor: Actor, sites: Collection[int]) -> bool:
+    """Whether somebody who acted in a role has it still at all these sites: not closed, revoked or expired since."""
+    if actor.kind == "system":
+        return True
+    grants = Grant.objects.filter(role=ROLES[actor.role])
+    if actor.token_id is not None:
+        grants = grants.filter(token_id=actor.token_id, token__revoked_at=None, token__expires_at__gt=timezone.now())
+    else:
+        grants = grants.filter(user_id=actor.user_id or 0, user__is_active=True)
+    held = set(grants.values_list("site_id", flat=True))
+    return None in held or (bool(sites) and set(sites) <= held)
 
 
 def _known_role(role: str) -> None:

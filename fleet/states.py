@@ -198,7 +198,8 @@ OPERATION_EDGES = _edges(
     ("(new)", "queued", "OCLS", "asked for"),
     ("queued", "active", "S", "claimed"),
     ("queued", "cancelled", "OCLS", "asked for"),
-    ("active", "succeeded failed cancelled lost", "S", "outcome of its steps"),
+    ("active", "succeeded failed", "S", "outcome of its steps"),
+    ("active", "cancelled lost", "SL", "outcome of its steps, or its host was forced to quarantined"),
     ("lost", "active failed", "OLS", "somebody looked"),
     ("failed", "queued", "OCL", "retry by a person"),
 )

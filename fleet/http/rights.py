@@ -32,6 +32,8 @@ ACTS: dict[str, Act] = {
     "case": Act("handle vendor cases", ("liaison",)),
     "report": Act("build reports", ("liaison",)),
     "party": Act("edit parties", ("liaison",)),
+    "move": Act("move hosts", ("technician", "liaison", "scheduler", "operator", "admin")),
+    "confirm": Act("confirm what another person asked for", ("operator", "admin")),
     "drain": Act("drain or return hosts", ("scheduler", "operator", "admin")),
     "suspect": Act("report a suspect host", ("scheduler", "operator", "admin")),
     "allocate": Act("ask for allocations", ("scheduler",)),
@@ -86,6 +88,18 @@ def demand(who: Who | None, act: str, *, sites: Iterable[int] = ()) -> str:
             f"{who.name} may not {ACTS[act].words} at this site", field="site", value=outside, expected=_needed(act)
         )
     return role
+
+
+def roles_at(who: Who | None, act: str, *, sites: Iterable[int]) -> list[str]:
+    """The roles in which somebody may do this act at each of these sites, the weaker first. Raises as demand()."""
+    places = set(sites)
+    demand(who, act, sites=places)
+    grants = set(who.grants) if who else set()
+    roles = [r for r in ACTS[act].roles if all((r, None) in grants or (r, site) in grants for site in places)]
+    if not roles:
+        title = f"no one role of yours holds at all these sites to {ACTS[act].words}"
+        raise NotAllowed(title, field="site", value=sorted(places), expected=_needed(act), hint="go site by site")
+    return roles
 
 
 def _needed(act: str) -> str:

@@ -153,3 +153,18 @@ class TransitionRow(Schema):
     role: str
     evidence: list[int]
     at: datetime
+
+
+class ActRow(Schema):
+    """Something that two persons must want. It is done when the second one confirms; transitions: what it led to."""
+
+    id: int
+    act: str
+    hosts: list[str]
+    reason: str
+    asked_by: str
+    asked_at: datetime
+    valid_until: datetime
+    confirmed_by: str | None
+    confirmed_at: datetime | None
+    transitions: list[int]

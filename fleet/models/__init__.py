@@ -1,6 +1,7 @@
 """All tables of the fleet app."""
 
 from fleet.models.access import GRANTABLE, Grant, IdempotencyKey, Secret, Token
+from fleet.models.acts import ActRequest
 from fleet.models.devices import HOST_ROLES, SWITCH_ROLES, Bmc, Device, FormerName, Profile, Subject, Waiver
 from fleet.models.evidence import Evidence, File, Finding
 from fleet.models.fabric import Cable, CableEnd, PlanVersion, Port
@@ -13,6 +14,7 @@ __all__ = [
     "HOST_ROLES",
     "ROLES",
     "SWITCH_ROLES",
+    "ActRequest",
     "Actor",
     "Address",
     "Bmc",

@@ -1,4 +1,4 @@
-"""GET /hosts/{id}: one host, as it is or as it was."""
+"""GET /hosts/{id}: one host by number or name, as it is or as it was."""
 
 from datetime import datetime
 from typing import Any
@@ -7,7 +7,8 @@ from ninja import Query, Router, Schema
 
 from fleet.http.api import Bearer, answers
 from fleet.http.auth import PageRequest
-from fleet.http.schemas import HoldRow, HostRow, Id, Instant
+from fleet.http.schemas import HoldRow, HostRow, Instant, Name
+from fleet.reads import hosts
 from provisioning.reads import host
 
 router = Router(tags=["hosts"])
@@ -50,7 +51,8 @@ class Moment(Schema):
 
 
 @router.get("/hosts/{id}", auth=Bearer("read"), response=answers(HostAt | HostOut))
-def get_host(request: PageRequest, id: Id, moment: Query[Moment]) -> Any:
-    """A host as it is, or with `at` its state, holds and operation at a past moment."""
+def get_host(request: PageRequest, id: Name, moment: Query[Moment]) -> Any:
+    """A host by its number or name, as it is, or with `at` its state, holds and operation at a past moment."""
     sites = request.who.sites("read")
-    return host.now(id, sites) if moment.at is None else host.at_moment(id, moment.at, sites)
+    found = hosts.id_of(id, sites)
+    return host.now(found, sites) if moment.at is None else host.at_moment(found, moment.at, sites)

@@ -88,7 +88,10 @@ def operations(
     """
     check_kind(kind, params)
     refuse(kind, devices)
-    return create([Asked(kind, device, params) for device in devices], actor=actor, reason=reason)
+    with transaction.atomic():
+        made = create([Asked(kind, device, params) for device in devices], actor=actor, reason=reason)
+        refuse_moved(kind, devices)
+    return made
 
 
 def refuse(kind: str, devices: Sequence[Device]) -> None:
@@ -105,6 +108,15 @@ def refuse(kind: str, devices: Sequence[Device]) -> None:
             refused.append(_refusal(device, words))
     if refused:
         raise WrongState(refused[0]["title"], field="host", value=refused[0]["value"], errors=refused)
+
+
+def refuse_moved(kind: str, devices: Sequence[Device]) -> None:
+    """As refuse(), of the hosts as they are now, locked: a person may have moved one since it was read.
+
+    After its operation is written, so that nobody who waits for the unique index holds a host (decision 9).
+    """
+    now = Device.objects.select_for_update(no_key=True).filter(pk__in=[d.pk for d in devices]).order_by("pk")
+    refuse(kind, list(now.only("name", "role", "kind", "state", "active_operation", "active_kind")))
 
 
 def _refusal(device: Device, title: str) -> dict[str, Any]:
@@ -310,6 +322,8 @@ def _requeue(operation: Operation, actor: Actor, words: str, *, step: int) -> No
             )
     except IntegrityError as error:
         raise busy([operation.device_id or 0]) from error
+    if operation.device is not None:
+        refuse_moved(operation.kind, [operation.device])
     look_soon()
 
 

@@ -120,6 +120,7 @@ def create(
         )
         lifecycle.move("campaign", [campaign.pk], to="draft", actor=actor, reason=reason or "asked for")
         made = ask.create(_chains(chain, devices, params), actor=actor, reason=reason, campaign=campaign)
+        ask.refuse_moved(chain[0], devices)
         if at_once is not None:
             Operation.objects.filter(pk__in=[o.pk for o in made[at_once * len(chain) :: len(chain)]]).update(
                 wake_at=None

@@ -7,15 +7,17 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from fleet import holds
+from fleet import holds, second
 from fleet.errors import BadValue, MusterError, NotFound
 from fleet.http import forms, live, rights
-from fleet.http.auth import PageRequest, needs
+from fleet.http.auth import PageRequest, acting, needs
+from fleet.http.paging import BIGINT
 from fleet.models import Device
-from fleet.reads import hosts
-from provisioning.engine import ask
+from fleet.reads import acts, hosts
+from provisioning.engine import ask, moves
 from provisioning.operations.registry import KINDS
 from provisioning.reads import host as reads
+from provisioning.reads.moves import offers, role_for
 
 
 @require_safe
@@ -39,6 +41,7 @@ def _show(request: PageRequest, version: reads.Version, shown: Any, status: int 
     sites = request.who.sites("read")
     context |= reads.page(version.id, sites)
     context |= {"kinds": reads.startable(context["host"]), "actions": reads.POWER_ACTIONS}
+    context["move"] = offers(request.who, context["host"], context["facts"], context["operations"])
     if at := request.GET.get("at"):
         context |= _then(version.id, at, request)
     return live.show(
@@ -94,6 +97,39 @@ def operate(request: PageRequest, name: str) -> HttpResponse:
         return reverse("operation", args=[made[0].pk])
 
     return forms.act(request, effect, _refused(request, name, "operate"))
+
+
+@require_POST
+@needs("move")
+def move(request: PageRequest, name: str) -> HttpResponse:
+    """Move this host. ends: the operation that the page said this ends; no other one is ended."""
+    device = _device(request, name, "move")
+
+    def effect() -> str:
+        to, why = forms.choice(request.POST, "to", moves.STATES), forms.reason(request.POST)
+        ends = forms.number(request.POST, "ends", low=1, high=BIGINT)
+        role = role_for(request.who, [device], to, force=ends is not None)
+        actor = acting(request.who, role)
+        ended = [ends] if ends else None
+        moves.move(hosts=[device.pk], to=to, reason=why, actor=actor, force=bool(ended), ends=ended)
+        return reverse("host", args=[name])
+
+    return forms.act(request, effect, _refused(request, name, "move"))
+
+
+@require_POST
+@needs("confirm")
+def confirm(request: PageRequest, name: str, number: int) -> HttpResponse:
+    """Be the second person for what somebody asked for on this host, and on others maybe."""
+    _device(request, name, "confirm")
+
+    def effect() -> str:
+        act, sites = acts.place(number, request.who.sites("read"))
+        role = rights.roles_at(request.who, second.ACTS[act].needs, sites=sites)[0]
+        moves.confirm(number=number, actor=acting(request.who, role))
+        return reverse("host", args=[name])
+
+    return forms.act(request, effect, _refused(request, name, "confirm"))
 
 
 @require_POST

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from fleet.errors import BadValue, NotFound
 from fleet.models import Device, Evidence, Part, Transition
-from fleet.reads import findings, history, hosts
+from fleet.reads import acts, findings, history, hosts
 from fleet.reads.rows import Sites, scoped
 from provisioning.models import Operation
 from provisioning.operations import power
@@ -25,6 +25,7 @@ POWER_ACTIONS = tuple(sorted(power.ACTIONS))
 FACTS = (
     *("uuid", "boot_id", "imported", "observe_only", "fingerprint", "profile__version", "bmc__address", "bmc__mac"),
     *("bmc__vendor", "bmc__model", "bmc__firmware", "bmc__fingerprint", "bmc__clock_offset_s", "bmc__blocked_until"),
+    *("site_id", "no_power_by"),
 )
 PART = ("kind", "slot", "serial", "model", "firmware", "size", "seen_at")
 
@@ -66,7 +67,7 @@ def now(device_id: int, sites: Sites) -> dict[str, Any]:
 
 
 def page(device_id: int, sites: Sites) -> dict[str, Any]:
-    """All that the page of a host shows. Eight queries."""
+    """All that the page of a host shows. Nine queries."""
     moves = history.transitions(None, subject_kind="host", subject_id=device_id).order_by("-seq")[:MOVES]
     asked = operations.rows(Operation.objects.filter(device_id=device_id)).order_by("-id")[:OPERATIONS]
     seen = findings.select({}, None).filter(device_id=device_id).order_by("closed_at", "-id")
@@ -74,6 +75,7 @@ def page(device_id: int, sites: Sites) -> dict[str, Any]:
         "host": hosts.one(sites, id=device_id),
         "facts": Device.objects.filter(pk=device_id).values(*FACTS).get(),
         "standing": hosts.holds(device_id, hosts.STANDING),
+        "waiting": acts.waiting_on(device_id),
         "moves": _with_evidence(history.ready(list(moves))),
         "operations": operations.ready(list(asked)),
         "findings": findings.ready(list(seen[:FINDINGS])),

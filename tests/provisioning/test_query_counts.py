@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from fleet import holds
+from fleet import holds, second
 from fleet.models import Evidence, Finding, Part
 from provisioning.engine import campaign
 from provisioning.models import Intent, Operation, Step
@@ -38,7 +38,8 @@ def fleet(n):
     for _ in range(n):
         Step.objects.create(**common, n=0, name="contact", started_at=now, ended_at=now, outcome="retry")
         Intent.objects.create(**common, step=0, device=hosts[0], what="reset", at=now)
-    return {"host": hosts[0], "operation": operation, "campaign": made, "evidence": seen}
+    act = second.ask(act="retire", hosts=[h.pk for h in hosts], reason="x", actor=actor)
+    return {"act": act, "host": hosts[0], "operation": operation, "campaign": made, "evidence": seen}
 
 
 def count(get, path):
@@ -54,7 +55,7 @@ def counts(n):
     """Queries of every page and endpoint on a fleet of n hosts."""
     one = fleet(n)
     of = {"hosts": one["host"].pk, "operations": one["operation"].pk, "campaigns": one["campaign"].pk}
-    of["evidence"] = one["evidence"].pk
+    of |= {"evidence": one["evidence"].pk, "acts": one["act"].pk}
     client, program, found = people.signed_in("operator"), people.program("operator"), {}
     for page in PAGES:
         path = page.route.replace("<str:name>", one["host"].name).replace(

@@ -40,6 +40,9 @@ def real_ids(real_db):
     Evidence.objects.create(at=operations[0].asked_at, kind="inventory", device_id=hosts[0].pk)
     body = {"kind": "bring_up", "select": {"state": "cabled"}, "reason": "bring up"}
     campaign = people.program().post("/campaigns", body).json()
+    retire = {"host": hosts[7].pk, "to": "quarantined", "reason": "scrap it"}
+    people.program("operator").post("/transitions", retire)
+    act = people.program("admin").post("/transitions", {**retire, "to": "retired"}).json()
     hold = holds.place(device_id=hosts[0].pk, kind="debug", reason="look at it", actor=actor)
     return {
         "hosts": [h.pk for h in hosts],
@@ -47,6 +50,7 @@ def real_ids(real_db):
         "campaigns": [campaign["id"]],
         "evidence": [Evidence.objects.get().pk],
         "holds": [hold.pk],
+        "acts": [act["id"]],
     }
 
 

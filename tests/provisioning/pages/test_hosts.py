@@ -165,3 +165,107 @@ def test_who_may_not_sees_why(db):
     text = text_of(people.signed_in("viewer").get("/hosts/host-a/"))
     assert "/operate/" not in text
     assert text.count("This needs the role operator or admin") == 2
+
+
+def offered(client, name):
+    """The states that the page offers, and the hidden fields of its form."""
+    text = text_of(client.get(f"/hosts/{name}/"))
+    if not (form := re.search(r'action="/hosts/[^/]+/move/".*?</form>', text, re.S)):
+        return [], {}
+    found = form.group()
+    return re.findall(r'<option value="(\w+)"', found), dict(
+        re.findall(r'<input type="hidden" name="(key|ends)" value="([^"]*)"', found)
+    )
+
+
+@pytest.mark.parametrize(
+    ("role", "state", "states"),
+    [
+        ("technician", "cabled", ["racked"]),
+        ("technician", "installed", []),
+        ("operator", "validated", ["in_service", "quarantined"]),
+        ("admin", "validated", ["quarantined", "retired"]),
+        ("liaison", "repair_hands", ["repair_vendor"]),
+        ("viewer", "validated", []),
+    ],
+)
+def test_the_page_offers_where_this_person_may_move_it(db, role, state, states):
+    make.host(state, name="host-a")
+    assert offered(people.signed_in(role), "host-a")[0] == states
+
+
+def test_what_stands_against_it_is_not_offered(db):
+    host = make.host("validated", name="host-a", health="warning")
+    client = people.signed_in("operator")
+    assert offered(client, "host-a")[0] == ["quarantined"]
+    make.operation("validate", host)
+    assert offered(client, "host-a")[0] == []
+    assert "is under way: wait for it or cancel it" in text_of(client.get("/hosts/host-a/"))
+
+
+def test_move_by_the_form(db):
+    host = make.host("cabled", name="host-a")
+    client = people.signed_in("technician")
+    _, hidden = offered(client, "host-a")
+    answer = client.post("/hosts/host-a/move/", {**hidden, "to": "racked", "reason": "wrong slot"})
+    assert (answer.status_code, answer["Location"]) == (303, "/hosts/host-a/")
+    assert Device.objects.get(pk=host.pk).state == "racked"
+    assert "wrong slot" in text_of(client.get("/hosts/host-a/"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "words"),
+    [
+        ({"to": ""}, 422, "To is needed"),
+        ({"reason": ""}, 422, "A reason is needed"),
+        ({"to": "cabled"}, 409, "nobody may move it to cabled from there"),
+        ({"ends": "7"}, 403, "may not force"),
+        ({"ends": "x"}, 422, "Ends is no such number"),
+    ],
+)
+def test_a_refused_move_keeps_what_was_typed(db, changed, status, words):
+    make.host("validated", name="host-a")
+    form = {"key": f"{KEY}-move", "to": "quarantined", "reason": "I typed this", **changed}
+    text = text_of(people.signed_in("operator").post("/hosts/host-a/move/", form), status)
+    assert words in text
+    assert 'value="I typed this"' in text or "reason" in changed
+
+
+def test_what_a_forced_move_ends_is_said_before_and_nothing_else_is_ended(db):
+    host = make.host("burned_in", name="host-a")
+    first = make.operation("install", host, state="active")
+    client = people.signed_in("admin")
+    states, hidden = offered(client, "host-a")
+    assert (states, hidden["ends"]) == (["quarantined"], str(first.pk))
+    assert f"This ends install {first.pk} at once, not at a safe point." in text_of(client.get("/hosts/host-a/"))
+    Device.objects.filter(pk=host.pk).update(no_power_by=first.pk)
+    assert "in a step that nobody may interrupt" in text_of(client.get("/hosts/host-a/"))
+    Device.objects.filter(pk=host.pk).update(no_power_by=None)
+    lifecycle.move("operation", [first.pk], to="failed", actor=make.actor("S"), reason="over")
+    second = make.operation("install", host, state="active")
+    form = {**hidden, "to": "quarantined", "reason": "it smells"}
+    text = text_of(client.post("/hosts/host-a/move/", form), 409)
+    assert f"operation {second.pk} (install, active) is under way" in text
+    _, hidden = offered(client, "host-a")
+    assert client.post("/hosts/host-a/move/", {**form, **hidden}).status_code == 303
+    assert Operation.objects.get(pk=second.pk).state == "cancelled"
+
+
+def test_another_person_confirms_on_the_page(db):
+    host = make.host("cabled", name="host-a")
+    admin, operator = people.signed_in("admin"), people.signed_in("operator")
+    _, hidden = offered(admin, "host-a")
+    assert "retired: another person must confirm" in text_of(admin.get("/hosts/host-a/"))
+    assert admin.post("/hosts/host-a/move/", {**hidden, "to": "retired", "reason": "scrap it"}).status_code == 303
+    seen = text_of(admin.get("/hosts/host-a/"))
+    number = re.search(r"manage.py act confirm (\d+)", seen).group(1)
+    address = f"/hosts/host-a/acts/{number}/confirm/"
+    assert address not in seen
+    assert address not in text_of(people.signed_in("technician").get("/hosts/host-a/"))
+    assert address in text_of(operator.get("/hosts/host-a/"))
+    assert "Another person" in text_of(admin.post(address, {"key": f"{KEY}-confirm-1"}), 403).replace(
+        "another", "Another"
+    )
+    assert operator.post(address, {"key": f"{KEY}-confirm-1"}).status_code == 303
+    assert Device.objects.get(pk=host.pk).state == "retired"
+    assert "Waits for a second person" not in text_of(operator.get("/hosts/host-a/"))

@@ -9,7 +9,8 @@ from fleet.models import GRANTABLE
 from tests.support import people, routes
 
 PAGES = list(routes.pages())
-IS_FORM = re.compile(r"(operate|hold|lift|cancel|retry|skip|found|start|pause|resume|halt|end)/$")
+HOST = "operate|move|confirm|hold|lift"
+IS_FORM = re.compile(rf"({HOST}|cancel|retry|skip|found|start|pause|resume|halt|end)/$")
 
 
 def call(client, page):

@@ -1,0 +1,89 @@
+"""Transitions: every change of state of everything; and POST: move hosts."""
+
+from typing import Annotated, Any
+
+from ninja import Query, Router, Schema
+from pydantic import Field, model_validator
+
+from fleet.errors import BadValue
+from fleet.http import paging
+from fleet.http.api import Bearer, answers, idempotent
+from fleet.http.auth import PageRequest, acting
+from fleet.http.schemas import ActRow, Asked, Id, Name, Page, Paged, Reason, StrictId, Text, TransitionRow, words
+from fleet.models import ActRequest
+from fleet.reads import acts, history
+from fleet.states import KINDS
+from provisioning.engine import moves
+from provisioning.reads import operations
+from provisioning.reads.moves import role_for
+
+router = Router(tags=["transitions"])
+
+MOST_HOSTS = 10_000
+
+
+class TransitionFilters(Paged):
+    """subject_id: of this kind; together they are one chain."""
+
+    subject_kind: Annotated[Text, *words(sorted(KINDS))] | None = None
+    subject_id: Id | None = None
+
+
+@router.get("/transitions", auth=Bearer("read"), response=answers(Page[TransitionRow]))
+def list_transitions(request: PageRequest, filters: Query[TransitionFilters]) -> Any:
+    """Transitions, the oldest first."""
+    if filters.subject_id and not filters.subject_kind:
+        raise BadValue("an id means nothing without its kind", field="subject_kind", expected=", ".join(sorted(KINDS)))
+    sites = request.who.sites("read")
+    found = history.transitions(sites, subject_kind=filters.subject_kind, subject_id=filters.subject_id)
+    by = "seq" if filters.subject_kind and filters.subject_id else "id"
+    rows, after = paging.page(found, by=by, cursor=filters.cursor, limit=filters.limit)
+    return {"items": history.ready(rows), "next": after}
+
+
+class MoveIn(Asked):
+    """Move one host (by name or id) or several. force: to quarantined, although an operation is under way."""
+
+    host: Name | StrictId | None = None
+    hosts: Annotated[list[Name | StrictId], Field(min_length=1, max_length=MOST_HOSTS)] | None = None
+    to: Annotated[Text, *words(moves.STATES)]
+    reason: Reason
+    force: Annotated[bool, Field(strict=True)] = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "MoveIn":
+        if (self.host is None) == (self.hosts is None):
+            raise ValueError("exactly one of host and hosts says which hosts")
+        return self
+
+
+class TransitionsOut(Schema):
+    """All that one request moved."""
+
+    transitions: list[TransitionRow]
+
+
+@router.post(
+    "/transitions",
+    auth=Bearer("move"),
+    response={**answers(TransitionRow | TransitionsOut, status=201, act=True), 202: ActRow},
+)
+@idempotent
+def create_transitions(request: PageRequest, body: MoveIn) -> Any:
+    """Move hosts along the edges of their lifecycle: all or none. 202: the act waits for a second person.
+
+    The answer to `host` is the transition itself.
+    """
+    devices = operations.called([body.host] if body.host is not None else body.hosts or [])
+    role = role_for(request.who, devices, body.to, force=body.force)
+    made = moves.move(
+        hosts=[d.pk for d in devices],
+        to=body.to,
+        reason=body.reason,
+        actor=acting(request.who, role),
+        force=body.force,
+    )
+    if isinstance(made, ActRequest):
+        return 202, acts.one(made.pk, None)
+    rows = history.ready(list(history.transitions(None, pk__in=[m.id for m in made]).order_by("id")))
+    return 201, rows[0] if body.host is not None else {"transitions": rows}
