@@ -64,7 +64,7 @@ ON CONFLICT (stable_id) WHERE closed_at IS NULL DO UPDATE SET seen_at = now(), w
     array_position(%(severities)s::text[], excluded.severity))]
 """
 
-LOCK_DEVICES = "SELECT id FROM fleet_device WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
+LOCK_DEVICES = "SELECT id FROM fleet_device WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
 
 # The worst that is open. With nothing open, a device whose BMC we have never seen is as unknown as before.
 HEALTH = """

@@ -1,7 +1,9 @@
 """Findings: one row while it stands, an owner, somebody's word; and the health of the host follows at once."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
@@ -9,9 +11,9 @@ from fleet import findings
 from fleet.errors import NotFound, WrongState
 from fleet.findings import Found
 from fleet.models import Bmc, Device, Finding, Party
+from tests.fleet.test_lifecycle_bulk import in_parallel
 from tests.support import make
-
-pytestmark = pytest.mark.usefixtures("db")
+from tests.support.waiting import eventually, somebody_waits
 
 
 def fan(host: Device, severity: str = "warning", words: str = "a fan is slow", **more) -> Found:
@@ -27,6 +29,7 @@ def seen_by_bmc(host: Device) -> Device:
     return host
 
 
+@pytest.mark.usefixtures("db")
 class TestOpen:
     def test_has_what_was_found_and_sets_health(self):
         host = make.host()
@@ -107,6 +110,7 @@ class TestOpen:
         assert len(queries) <= 1
 
 
+@pytest.mark.usefixtures("db")
 class TestClose:
     def test_what_is_meant_and_nothing_else(self):
         one, two = make.hosts(2)
@@ -138,6 +142,7 @@ class TestClose:
         assert health(host) == "warning"
 
 
+@pytest.mark.usefixtures("db")
 class TestByHand:
     @pytest.fixture
     def finding(self) -> Finding:
@@ -189,3 +194,55 @@ class TestByHand:
         assert "say what you found" in refused.value.hint
         assert health(host) == "critical"
         findings.acknowledge(finding_id=finding.pk, reason="I walk there", actor=make.actor())
+
+
+def test_many_at_once_lose_nothing_and_never_deadlock(real_db):
+    """In any order, also with an engine that has locked the hosts for its own outcomes."""
+    hosts = make.hosts(60)
+    found = [fan(host, severity, severity) for host in hosts for severity in ("info", "critical")]
+
+    def open_all(step):
+        def run():
+            for _ in range(5):
+                findings.open(found[::step])
+
+        return run
+
+    def close_all():
+        for _ in range(5):
+            findings.close(Q(kind="fan", device__in=hosts[::-3]), words="over")
+
+    assert in_parallel(open_all(1), open_all(-1), open_all(7), close_all, close_all) == []
+    standing = dict(Finding.objects.filter(closed_at=None).values_list("device_id", "severity"))
+    assert dict(Device.objects.values_list("id", "health")) == {h.pk: standing.get(h.pk, "unknown") for h in hosts}
+
+
+LATER = {
+    "open": lambda host: findings.open([Found("health", "psu", "info", "x", host.pk)]),
+    "close": lambda host: findings.close(Q(kind="old"), words="over"),
+    "judge": lambda host: findings.judge([host.pk], looked=True),
+}
+
+
+@pytest.mark.parametrize("later", LATER)
+def test_whoever_comes_second_sees_what_the_first_has_found(real_db, later):
+    """The row of the host is locked before its health is read from findings: else the last one wins, not the worst."""
+    host = make.host()
+    findings.open([Found("health", "old", "info", "x", host.pk)])
+    with ThreadPoolExecutor() as threads:
+        with transaction.atomic():
+            findings.open([fan(host, "critical")])
+            second = threads.submit(closing(LATER[later]), host)
+            eventually(somebody_waits)
+        second.result(60)
+    assert health(host) == "critical"
+
+
+def closing(run):
+    def one(host: Device) -> None:
+        try:
+            run(host)
+        finally:
+            connection.close()
+
+    return one
