@@ -30,6 +30,10 @@ urlpatterns = [
     path("hosts/<str:name>/acts/<int:number>/confirm/", host.confirm, name="host_confirm"),
     path("hosts/<str:name>/hold/", host.hold, name="host_hold"),
     path("hosts/<str:name>/holds/<int:hold_id>/lift/", host.lift, name="host_lift"),
+    *(
+        path(f"hosts/<str:name>/findings/<int:id>/{verb}/", host.finding, {"verb": verb}, name=f"finding_{verb}")
+        for verb in host.HANDLE
+    ),
     path("operations/<int:id>/", operations.operation, name="operation"),
     path("operations/<int:id>/cancel/", operations.cancel, name="operation_cancel"),
     path("operations/<int:id>/retry/", operations.retry, name="operation_retry"),

@@ -1,22 +1,30 @@
-"""GET /findings and the evidence behind them."""
+"""Findings: list, acknowledge, close; and the evidence behind them."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
 from ninja import Query, Router, Schema
 
-from fleet.http import paging
-from fleet.http.api import Bearer, answers
+from fleet import findings as acts
+from fleet.http import paging, rights
+from fleet.http.api import Bearer, answers, idempotent
 from fleet.http.auth import PageRequest
-from fleet.http.schemas import Id, Page, Paged, Text, words
+from fleet.http.schemas import Asked, Id, Page, Paged, Reason, Text, words
 from fleet.models.evidence import SEVERITIES
 from fleet.reads import findings
 
 router = Router(tags=["findings"])
 
+# What is about no place is for those who may act at all of them.
+NO_SITE = 0
+
 
 class FindingRow(Schema):
-    """Something that is, or was, not as it should be. owner: the party that mends this kind. evidence: ids."""
+    """Something that is, or was, not as it should be. owner: the party that mends this kind. evidence: ids.
+
+    subjects: what it is about beside the host. by_hand: whether a person may close it.
+    """
 
     id: int
     stable_id: str
@@ -29,11 +37,17 @@ class FindingRow(Schema):
     host: str | None
     host_id: int | None
     operation: int | None
+    subjects: list[dict[str, Any]]
     evidence: list[int]
     opened_at: datetime
     seen_at: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    acknowledged_words: str
     closed_at: datetime | None
+    closed_by: str | None
     closed_words: str
+    by_hand: bool
 
 
 class EvidenceOut(Schema):
@@ -65,6 +79,33 @@ def list_findings(request: PageRequest, filters: Query[FindingFilters]) -> Any:
     found = findings.select(filters.model_dump(), request.who.sites("read"))
     rows, after = paging.page(found, by="id", cursor=filters.cursor, limit=filters.limit, descending=True)
     return {"items": findings.ready(rows), "next": after}
+
+
+class Why(Asked):
+    """What somebody says to a finding."""
+
+    reason: Reason
+
+
+@router.post("/findings/{id}/acknowledge", auth=Bearer("finding"), response=answers(FindingRow, act=True))
+@idempotent
+def acknowledge_finding(request: PageRequest, id: Id, body: Why) -> Any:
+    """Say that somebody has seen it and what comes of it; it stays open."""
+    return _handle(request, id, body, acts.acknowledge)
+
+
+@router.post("/findings/{id}/close", auth=Bearer("finding"), response=answers(FindingRow, act=True))
+@idempotent
+def close_finding(request: PageRequest, id: Id, body: Why) -> Any:
+    """Say that it is over. If it is not, the next look opens a new one."""
+    return _handle(request, id, body, acts.close_by_hand)
+
+
+def _handle(request: PageRequest, finding_id: int, body: Why, act: Callable[..., None]) -> tuple[int, dict[str, Any]]:
+    _, site = findings.place(finding_id, request.who.sites("read"))
+    rights.demand(request.who, "finding", sites=[site or NO_SITE])
+    act(finding_id=finding_id, reason=body.reason, actor=request.actor)
+    return 200, findings.one(finding_id)
 
 
 @router.get("/evidence/{id}", auth=Bearer("read"), response=answers(EvidenceOut))

@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from fleet.errors import NotFound
+from fleet.findings import NOT_BY_HAND
 from fleet.models import Device, Evidence, Finding
 from fleet.reads.rows import Columns, Sites, named, scoped
 
@@ -21,10 +22,15 @@ COLUMNS: Columns = {
     "host": "device__name",
     "host_id": "device_id",
     "operation": "operation_id",
+    "subjects": "subjects",
     "evidence": "evidence",
     "opened_at": "opened_at",
     "seen_at": "seen_at",
+    "acknowledged_at": "acknowledged_at",
+    "acknowledged_by": "acknowledged_by__name",
+    "acknowledged_words": "acknowledged_words",
     "closed_at": "closed_at",
+    "closed_by": "closed_by__name",
     "closed_words": "closed_words",
 }
 EVIDENCE = ("id", "at", "kind", "device_id", "operation_id", "words", "data", "file_id")
@@ -43,8 +49,23 @@ def select(filters: Mapping[str, Any], sites: Sites) -> QuerySet[Finding, dict[s
 
 
 def ready(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of a page under their names."""
-    return [named(row, COLUMNS) for row in found]
+    """Rows of a page under their names. by_hand: whether a person may close such a one."""
+    return [{**named(row, COLUMNS), "by_hand": row["kind"] not in NOT_BY_HAND} for row in found]
+
+
+def one(finding_id: int) -> dict[str, Any]:
+    """A finding as a row."""
+    return ready([Finding.objects.values(*COLUMNS.values()).get(pk=finding_id)])[0]
+
+
+def place(finding_id: int, sites: Sites) -> tuple[int | None, int | None]:
+    """The device of a finding and its site, None where it has none. Raises NotFound (404), also for other sites."""
+    found = scoped(Finding.objects.filter(pk=finding_id), sites, "device__site_id")
+    row = found.values_list("device_id", "device__site_id").first()
+    if row is None:
+        raise NotFound(f"there is no finding {finding_id}", field="id", value=finding_id)
+    device_id, site_id = row
+    return device_id, site_id
 
 
 def evidence(evidence_id: int, sites: Sites) -> dict[str, Any]:

@@ -7,13 +7,14 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from fleet import holds, second
+from fleet import findings, holds, second
 from fleet.errors import BadValue, MusterError, NotFound
 from fleet.http import forms, live, rights
 from fleet.http.auth import PageRequest, acting, needs
 from fleet.http.paging import BIGINT
 from fleet.models import Device
 from fleet.reads import acts, hosts
+from fleet.reads.findings import place
 from provisioning.engine import ask, moves
 from provisioning.operations.registry import KINDS
 from provisioning.reads import host as reads
@@ -130,6 +131,25 @@ def confirm(request: PageRequest, name: str, number: int) -> HttpResponse:
         return reverse("host", args=[name])
 
     return forms.act(request, effect, _refused(request, name, "confirm"))
+
+
+HANDLE = {"acknowledge": findings.acknowledge, "close": findings.close_by_hand}
+
+
+@require_POST
+@needs("finding")
+def finding(request: PageRequest, name: str, id: int, verb: str) -> HttpResponse:
+    """Acknowledge or close a finding of this host."""
+    device = _device(request, name, "finding")
+
+    def effect() -> str:
+        why = forms.reason(request.POST)
+        if place(id, None)[0] != device.pk:
+            raise NotFound(f"there is no finding {id} on {name}", field="id", value=id)
+        HANDLE[verb](finding_id=id, reason=why, actor=request.actor)
+        return reverse("host", args=[name])
+
+    return forms.act(request, effect, _refused(request, name, f"finding-{id}"))
 
 
 @require_POST

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from fleet.errors import BadValue, NotFound
@@ -70,7 +70,7 @@ def page(device_id: int, sites: Sites) -> dict[str, Any]:
     """All that the page of a host shows. Nine queries."""
     moves = history.transitions(None, subject_kind="host", subject_id=device_id).order_by("-seq")[:MOVES]
     asked = operations.rows(Operation.objects.filter(device_id=device_id)).order_by("-id")[:OPERATIONS]
-    seen = findings.select({}, None).filter(device_id=device_id).order_by("closed_at", "-id")
+    seen = findings.select({}, None).filter(device_id=device_id).order_by(F("closed_at").desc(nulls_first=True), "-id")
     return {
         "host": hosts.one(sites, id=device_id),
         "facts": Device.objects.filter(pk=device_id).values(*FACTS).get(),

@@ -3,7 +3,9 @@
 import pytest
 from django.utils import timezone
 
-from fleet.models import Evidence, Finding, Party, Site
+from fleet import findings
+from fleet.findings import Found
+from fleet.models import Device, Evidence, Finding, Party, Site
 from tests.support import make, people
 
 
@@ -53,3 +55,61 @@ def test_what_is_at_another_site_is_not_there(finding):
     program = people.program("viewer", site=Site.objects.create(name="site-2"))
     assert program.get("/findings").json()["items"] == []
     assert program.get(f"/evidence/{finding.evidence[0]}").status_code == 404
+
+
+def test_somebody_has_seen_it(finding):
+    answer = people.program("operator").post(f"/findings/{finding.pk}/acknowledge", {"reason": "ordered a GPU"})
+    row = answer.json()
+    assert answer.status_code == 200 and row["id"] == finding.pk and row["by_hand"] is True
+    assert row["acknowledged_words"] == "ordered a GPU" and row["acknowledged_by"].startswith("program-")
+    assert row["acknowledged_at"] is not None and row["closed_at"] is None
+
+
+def test_somebody_says_that_it_is_over(finding):
+    program = people.program("admin")
+    answer = program.post(f"/findings/{finding.pk}/close", {"reason": "swapped"})
+    row = answer.json()
+    assert answer.status_code == 200
+    assert row["closed_words"] == "swapped" and row["closed_by"].startswith("program-")
+    assert program.get("/findings", open="true").json()["items"] == []
+    assert Device.objects.get(name="host-001").health == "unknown"
+
+
+@pytest.mark.parametrize("verb", ["acknowledge", "close"])
+class TestEitherAct:
+    def test_once_a_key(self, finding, verb):
+        program = people.program("operator")
+        one, two = (program.post(f"/findings/{finding.pk}/{verb}", {"reason": "x y z"}, key="key-12345") for _ in "12")
+        assert (one.status_code, two.status_code) == (200, 200) and one.json() == two.json()
+
+    def test_on_a_closed_one_says_who_closed_it(self, finding, verb):
+        program = people.program("operator")
+        program.post(f"/findings/{finding.pk}/close", {"reason": "swapped"})
+        answer = program.post(f"/findings/{finding.pk}/{verb}", {"reason": "again"})
+        assert answer.status_code == 409 and "was closed by program-" in answer.json()["title"]
+        assert "swapped" in answer.json()["title"]
+
+    def test_at_another_site_is_not_there(self, finding, verb):
+        program = people.program("operator", site=Site.objects.create(name="site-2"))
+        assert program.post(f"/findings/{finding.pk}/{verb}", {"reason": "again"}).status_code == 404
+
+    def test_about_no_place_is_for_those_of_all_sites(self, db, verb):
+        findings.open([Found("inventory", "state_limit", "info", "cable 7 is laid", key="cable:7")])
+        path = f"/findings/{Finding.objects.get().pk}/{verb}"
+        here = people.program("operator", site=make.site())
+        assert here.post(path, {"reason": "plugged"}).status_code == 404
+        assert people.program("operator").post(path, {"reason": "plugged"}).status_code == 200
+
+    @pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": " "}, {"reason": "why", "more": 1}])
+    def test_needs_a_reason_and_nothing_else(self, finding, verb, body):
+        assert people.program("operator").post(f"/findings/{finding.pk}/{verb}", body).status_code == 422
+
+
+def test_an_unknown_outcome_is_not_closed_by_hand(finding):
+    Finding.objects.filter(pk=finding.pk).update(kind="outcome_unknown")
+    program = people.program("operator")
+    (row,) = program.get("/findings", open="true").json()["items"]
+    assert row["by_hand"] is False
+    answer = program.post(f"/findings/{finding.pk}/close", {"reason": "it is on"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "wrong_state")
+    assert "say what you found" in answer.json()["hint"]

@@ -13,8 +13,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from fleet import holds
-from fleet.models import Evidence
+from fleet import findings, holds
+from fleet.findings import Found
+from fleet.models import Evidence, Finding
 from tests.support import make, people
 
 pytestmark = pytest.mark.api
@@ -43,6 +44,8 @@ def real_ids(real_db):
     retire = {"host": hosts[7].pk, "to": "quarantined", "reason": "scrap it"}
     people.program("operator").post("/transitions", retire)
     act = people.program("admin").post("/transitions", {**retire, "to": "retired"}).json()
+    kinds = ("fan", "psu", "outcome_unknown")
+    findings.open([Found("operation", kind, "info", "x", hosts[0].pk) for kind in kinds])
     hold = holds.place(device_id=hosts[0].pk, kind="debug", reason="look at it", actor=actor)
     return {
         "hosts": [h.pk for h in hosts],
@@ -51,6 +54,7 @@ def real_ids(real_db):
         "evidence": [Evidence.objects.get().pk],
         "holds": [hold.pk],
         "acts": [act["id"]],
+        "findings": [f.pk for f in Finding.objects.all()],
     }
 
 

@@ -3,9 +3,11 @@
 import re
 
 import pytest
+from django.db.models import Q
 from django.utils import timezone
 
-from fleet import holds, lifecycle
+from fleet import findings, holds, lifecycle
+from fleet.findings import Found
 from fleet.models import Bmc, Device, Evidence, Finding, FormerName, Hold, Part
 from provisioning.models import Operation
 from tests.support import make, people
@@ -158,6 +160,72 @@ def test_hold_and_lift(db):
     assert "has ended already" in text_of(client.post(address, {"key": f"{KEY}-lift-2"}), 409)
     form = {"key": f"{KEY}-hold2", "kind": "love", "reason": "look at it"}
     assert "There is no hold" in text_of(client.post("/hosts/host-a/hold/", form), 422)
+
+
+class TestFindings:
+    """One form for each that is open; another for none."""
+
+    @pytest.fixture
+    def host(self, db):
+        host = make.host("installed", name="host-a")
+        findings.open([Found("health", kind, "warning", f"the {kind} is slow", host.pk) for kind in ("fan", "clock")])
+        findings.close(Q(kind="clock"), words="over")
+        return host
+
+    def path(self, verb):
+        return f"/hosts/host-a/findings/{Finding.objects.get(kind='fan').pk}/{verb}/"
+
+    def test_acknowledge_then_close(self, host):
+        client = people.signed_in("operator")
+        text = text_of(client.get("/hosts/host-a/"))
+        assert self.path("acknowledge") in text and text.count(">Close</button>") == 1
+        form = {"key": f"{KEY}-finding-1", "reason": "ordered one"}
+        assert client.post(self.path("acknowledge"), form)["Location"] == "/hosts/host-a/"
+        text = text_of(client.get("/hosts/host-a/"))
+        assert "ordered one" in text and self.path("acknowledge") not in text
+        assert client.post(self.path("close"), {"key": f"{KEY}-finding-2", "reason": "it turns"}).status_code == 303
+        text = text_of(client.get("/hosts/host-a/"))
+        assert "it turns" in text and "/findings/" not in text
+        found = Finding.objects.get(kind="fan")
+        assert found.acknowledged_by.name == found.closed_by.name and found.closed_by.role == "O"
+        assert "was closed by" in text_of(client.post(self.path("close"), {"key": KEY, "reason": "again"}), 409)
+
+    def test_a_reason_is_needed_and_what_was_typed_stays(self, host):
+        client = people.signed_in("operator")
+        text = text_of(client.post(self.path("close"), {"key": KEY, "reason": "x"}), 422)
+        assert "A reason is needed" in text and 'value="x"' in text
+
+    def test_of_another_host_is_not_here(self, host):
+        make.host("installed", name="host-b")
+        path = self.path("close").replace("host-a", "host-b")
+        answer = people.signed_in("operator").post(path, {"key": KEY, "reason": "try it"})
+        assert "on host-b" in text_of(answer, 404)
+
+    def test_an_unknown_outcome_says_where_it_closes(self, host):
+        operation = make.operation("power", host, state="lost")
+        Finding.objects.filter(kind="fan").update(kind="outcome_unknown", operation_id=operation.pk)
+        text = text_of(people.signed_in("operator").get("/hosts/host-a/"))
+        assert ">Close</button>" not in text and ">Acknowledge</button>" in text
+        assert f'<a href="/operations/{operation.pk}/">operation {operation.pk}</a>' in text
+
+    def test_who_may_not_sees_why(self, host):
+        text = text_of(people.signed_in("technician").get("/hosts/host-a/"))
+        assert "/findings/" not in text and "This needs the role operator or admin" in text
+
+    def test_what_is_open_comes_before_what_was_closed(self, host):
+        Finding.objects.bulk_create(
+            Finding(
+                stable_id=str(n),
+                domain="x",
+                kind="old",
+                severity="info",
+                words="an old one",
+                device=host,
+                closed_at=timezone.now(),
+            )
+            for n in range(60)
+        )
+        assert "the fan is slow" in text_of(people.signed_in("viewer").get("/hosts/host-a/"))
 
 
 def test_who_may_not_sees_why(db):

@@ -9,7 +9,7 @@ from fleet.models import GRANTABLE
 from tests.support import people, routes
 
 PAGES = list(routes.pages())
-HOST = "operate|move|confirm|hold|lift"
+HOST = "operate|move|confirm|acknowledge|close|hold|lift"
 IS_FORM = re.compile(rf"({HOST}|cancel|retry|skip|found|start|pause|resume|halt|end)/$")
 
 
