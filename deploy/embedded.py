@@ -257,6 +257,7 @@ def starting(place: Place) -> Iterator[None]:
 def start(place: Place) -> dict[str, str]:
     """Start both servers unless they run, and give the environment to reach them. Raises ServerFailed."""
     with starting(place):
+        _reap()  # PostgreSQL takes a killed one that nobody has waited for to be running
         Valkey(place).start()
         Postgres(place).start()
     return place.environment

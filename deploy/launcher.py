@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 import uuid
@@ -17,12 +18,13 @@ import redis
 
 from deploy import embedded, options, processes, programs, watch
 from deploy.chaos import Chaos
-from deploy.place import CHECKOUT, Place
+from deploy.place import CHECKOUT, Place, ServerFailed
 
 _TURN_WORKERS = 1  # one a site: more only share the work of the one pump
 _PROGRESS_S = 10.0
 _LOOK_S = 2.0
 _ANSWER_S = 180.0
+_SERVERS_S = 60.0
 _DAY_S = 86_400.0
 _AT_REST_LOOKS = 2
 # Nothing has moved for so long: real seconds, and besides that simulated ones, for a burn-in is an hour of silence.
@@ -33,8 +35,12 @@ _WORLD = ("web", "simulator")
 
 
 def say(words: str) -> None:
-    """Tell the person who started the demo; stdout is for the summary alone."""
-    print(words, file=sys.stderr, flush=True)
+    """Tell the person who started the demo; stdout is for the summary. Nobody reads it any more: end."""
+    try:
+        print(words, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Demo:
@@ -50,6 +56,7 @@ class Demo:
         self.api = watch.Api("", "")
         self.campaign_at = time.monotonic()
         self.partitions_at = time.monotonic()
+        self.servers_at = time.monotonic()
         self.cpu_before = 0.0
         self.workers: list[programs.Program] = []
 
@@ -59,7 +66,10 @@ class Demo:
         """Bring everything up, in the order in which one needs the other."""
         self._prepare_folder()
         self.ports = self._choose_ports()
-        self.env = {**os.environ, **self._servers(), **self._settings()}
+        self.env = {**os.environ, **self._settings()}
+        if self.asked.hosts:
+            self._make_plan()
+        self.env |= self._servers()
         say("migrating the database")
         self._manage("migrate")
         self._make_partitions()
@@ -68,7 +78,8 @@ class Demo:
         self.api = watch.Api(f"http://127.0.0.1:{self.ports.web}", setup["token"])
         self._say_where(setup)
         if self.asked.hosts:
-            self._load_plan()
+            if not setup["hosts"]:
+                self._load_plan()
             self._start_simulator()
         self._start_workers()
         if self.asked.hosts:
@@ -193,19 +204,27 @@ class Demo:
 
     # -- bring-up ------------------------------------------------------------------------------------------------------
 
+    def _make_plan(self) -> None:
+        """The plan, and with it what the fleet is made of; before anything is started, so that bad faults end early."""
+        made, plan, half = self.run / "made.json", self.run / "plan", self.run / "plan.new"
+        if made.exists():
+            return
+        for old in (plan, half):
+            shutil.rmtree(old, ignore_errors=True)
+        words = ("--hosts", str(self.asked.hosts), "--seed", str(self.asked.seed), "-o", str(half))
+        self._manage("plan", "generate", *words)
+        argv = [sys.executable, "-m", "provisioning.simulator", "--check", "--plan", str(half)]
+        log = self.logs / "setup.log"
+        programs.command([*argv, "--faults", self.asked.faults], env=self.env, cwd=CHECKOUT, log=log)
+        half.rename(plan)
+        made.write_text(json.dumps(options.keep(self.asked)))
+
     def _load_plan(self) -> None:
-        (self.run / "made.json").write_text(json.dumps(options.keep(self.asked)))
-        plan = self.run / "plan"
-        if not plan.exists():
-            half = self.run / "plan.new"
-            shutil.rmtree(half, ignore_errors=True)
-            words = ("--hosts", str(self.asked.hosts), "--seed", str(self.asked.seed), "-o", str(half))
-            self._manage("plan", "generate", *words)
-            half.rename(plan)
-        if not (self.run / "loaded").exists():
-            say(f"loading the plan of {self.asked.hosts} hosts")
-            self._manage("plan", "load", str(plan), "--as", "cabled")
-            (self.run / "loaded").touch()
+        """Into a database without hosts: a new one, or one that somebody emptied. What stands beside it begins anew."""
+        for name in ("campaign_key", "campaign.json", "simulator.json", "journal.jsonl"):
+            (self.run / name).unlink(missing_ok=True)
+        say(f"loading the plan of {self.asked.hosts} hosts")
+        self._manage("plan", "load", str(self.run / "plan"), "--as", "cabled")
 
     def _bring_up(self) -> None:
         """Ask for the campaign, once in the life of this demo: the key makes a second request the same one."""
@@ -232,6 +251,7 @@ class Demo:
         told, told_at = "", 0.0
         while True:
             self.programs.look()
+            self._keep_servers()
             if time.monotonic() - self.partitions_at > _DAY_S:
                 self._make_partitions()
             with contextlib.suppress(watch.AskFailed):  # a web that is just being started again
@@ -241,6 +261,21 @@ class Demo:
                     say(f"{told_at - self.campaign_at:6.0f} s  {told}")
                 yield seen
             time.sleep(_LOOK_S)
+
+    def _keep_servers(self) -> None:
+        """A server that somebody ended is started again, as the programs are. Raises ServerFailed.
+
+        What a killed PostgreSQL leaves behind ends a moment after it and stands in the way of a new one until then.
+        """
+        if not self.embedded or (embedded.Postgres(self.place).pid and embedded.Valkey(self.place).pid):
+            self.servers_at = time.monotonic()
+            return
+        say("a server has ended: starting it again")
+        try:
+            embedded.start(self.place)
+        except ServerFailed:
+            if time.monotonic() - self.servers_at > _SERVERS_S:
+                raise
 
     def stay(self) -> bool:
         """Keep everything running. With ONCE until no operation is under way; True when something moved to the end."""

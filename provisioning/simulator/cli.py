@@ -12,7 +12,7 @@ from provisioning.simulator.clock import SimClock
 from provisioning.simulator.control import Control
 from provisioning.simulator.fleet import Fleet, raise_file_limit
 from provisioning.simulator.journal import Journal
-from provisioning.simulator.plan import BadInput
+from provisioning.simulator.plan import BadInput, HostPlan
 from provisioning.simulator.world import Options
 
 FLUSH_S, SAVE_S = 1.0, 10.0
@@ -24,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plan", type=Path, required=True, metavar="DIR", help="plan folder (devices.csv, ...)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--faults", default="none", metavar="none|bringup|FILE", help="FILE is JSON {host: fault}")
+    parser.add_argument("--check", action="store_true", help="say whether plan and faults can be used, and end")
     parser.add_argument("--time-scale", type=float, default=60.0, help="simulated seconds in a real one")
     parser.add_argument("--delays", type=int, choices=(0, 1), default=1, help="0: everything happens at once")
     parser.add_argument("--bmc-port", type=int, default=443)
@@ -51,11 +52,16 @@ def main(argv: list[str] | None = None) -> int:
 
 
 async def _run(arguments: argparse.Namespace) -> None:
-    raise_file_limit()
     hosts = plan.read(arguments.plan, seed=arguments.seed)
     if not hosts:
         raise BadInput(f"{arguments.plan}/devices.csv: no row has role=host")
     chosen = faults.choose(arguments.faults, [host.name for host in hosts], seed=arguments.seed)
+    if not arguments.check:
+        await _simulate(hosts, chosen, arguments)
+
+
+async def _simulate(hosts: list[HostPlan], chosen: dict[str, str], arguments: argparse.Namespace) -> None:
+    raise_file_limit()
     clock = SimClock(scale=arguments.time_scale, delays=bool(arguments.delays))
     journal = Journal(arguments.journal, now_s=clock.now_s, reads=arguments.journal_reads)
     options = Options(

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from fleet import profiles, secrets
-from fleet.models import GRANTABLE, File, Grant, Token
+from fleet.models import GRANTABLE, Device, File, Grant, Token
 from provisioning.models import Image
 
 PROFILE = Path(settings.BASE_DIR) / "fleet" / "data" / "XE9680.yaml"
@@ -31,7 +31,7 @@ class Command(BaseCommand):
     help = __doc__ or ""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print {"sign_ins": [{role, name, password}], "token"} as the last line."""
+        """Print {"sign_ins": [{role, name, password}], "token", "hosts"} as the last line; hosts: how many there are."""
         if not settings.DEMO:
             raise CommandError("demo_setup is for MUSTER_DEMO=1 only", returncode=2)
         for name, size in BOOT_FILES.items():
@@ -42,7 +42,8 @@ class Command(BaseCommand):
             profiles.store(PROFILE.stem, {**spec, "image_file": self._image()})
             people = [self._person(role) for role in GRANTABLE if role != "scheduler"]
             token = self._token()
-        self.stdout.write(json.dumps({"sign_ins": people, "token": token}))
+            hosts = Device.objects.filter(kind="host").count()
+        self.stdout.write(json.dumps({"sign_ins": people, "token": token, "hosts": hosts}))
 
     def _boot_file(self, name: str, size: int) -> None:
         """Stand-ins of the loader, kernel and ramdisk: simulated hosts fetch them, nothing runs them."""
