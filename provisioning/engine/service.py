@@ -29,7 +29,8 @@ SELECT d.id, o.id, (SELECT coalesce(array_agg(e.id ORDER BY e.id), '{}') FROM fl
                     WHERE e.operation_id = o.id)
 FROM fleet_device d
 JOIN LATERAL (SELECT v.id, v.result FROM provisioning_operation v
-  WHERE v.device_id = d.id AND v.kind = 'validate' AND v.state = 'succeeded' ORDER BY v.ended_at DESC LIMIT 1) o ON true
+  WHERE v.device_id = d.id AND v.kind = 'validate' AND v.state = 'succeeded'
+  ORDER BY v.ended_at DESC, v.id DESC LIMIT 1) o ON true
 WHERE d.kind = 'host' AND d.state = %(from)s AND d.held = 0 AND d.health <> ALL(%(bad)s)
   AND (%(ids)s::bigint[] IS NULL OR d.id = ANY(%(ids)s::bigint[]))
   AND (o.result->>'serves_from_seq')::bigint = d.seq AND NOT EXISTS (
