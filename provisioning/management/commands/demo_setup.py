@@ -31,7 +31,7 @@ class Command(BaseCommand):
     help = __doc__ or ""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print {"sign_ins": [{role, name, password}], "token", "hosts"} as the last line; hosts: how many there are."""
+        """Print {"sign_ins": [{role, name, password}], "token", "hosts"} as the last line; hosts: how many."""
         if not settings.DEMO:
             raise CommandError("demo_setup is for MUSTER_DEMO=1 only", returncode=2)
         for name, size in BOOT_FILES.items():
