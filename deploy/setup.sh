@@ -49,6 +49,10 @@ find_python() {
 }
 
 need_packages "$@"
+if [ -L .venv ]; then
+    say ".venv is a link: making it anew would empty what it points to. Remove the link first."
+    exit 1
+fi
 wanted="$(sha256sum <"$lock") $PWD"
 if ! grep -qxF "$wanted" "$stamp" 2>/dev/null || ! .venv/bin/python -c '' 2>/dev/null; then
     python=$(find_python)
