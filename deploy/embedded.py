@@ -154,8 +154,6 @@ class Postgres:
             for role, rights in (("muster_owner", "LOGIN CREATEDB"), ("muster_app", "LOGIN")):
                 if role not in have:
                     admin.execute(f"CREATE ROLE {role} {rights}")
-            admin.execute("ALTER ROLE muster_app SET lock_timeout = '3s'")
-            admin.execute("ALTER ROLE muster_app SET idle_in_transaction_session_timeout = '30s'")
             if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
                 admin.execute(f"CREATE DATABASE {DATABASE} OWNER muster_owner")
         grant_rights(self.place.database_url("muster_owner"))

@@ -24,6 +24,9 @@ _app_database = env.database("DATABASE_URL")
 _owner_database = env.database("MUSTER_OWNER_DATABASE_URL")
 # Web and workers never own the tables: only the commands in _AS_OWNER may connect as the owner.
 _database = (_owner_database if _command in _AS_OWNER else None) or _app_database
+if _database and _database is _app_database:
+    # Nobody waits long for a row (a web request says "not now" then), and no forgotten transaction holds one.
+    _database["OPTIONS"] = {"options": "-c lock_timeout=3s -c idle_in_transaction_session_timeout=30s"}
 DATABASES = {"default": _database or {"ENGINE": "django.db.backends.postgresql", "NAME": "muster"}}
 if _database and not DEMO and DATABASES["default"]["HOST"].startswith(("/run/user/", "/tmp/muster-")):
     raise env.BadEnvironment(
