@@ -1,5 +1,6 @@
 """Typed reading of the environment: a bad value or an unknown MUSTER_* name stops the start, in words."""
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -93,6 +94,21 @@ def database(name: str) -> dict[str, Any] | None:
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
     }
+
+
+RUNNING_DEMO = Path(__file__).resolve().parent.parent / ".run" / "demo" / "env.json"
+
+
+def use_running_demo() -> None:
+    """Take the environment of the demo that runs in this checkout, when the caller has named no database."""
+    if "DATABASE_URL" in os.environ or "DATABASE_URL_FILE" in os.environ:
+        return
+    try:
+        found = json.loads(RUNNING_DEMO.read_text())
+    except (OSError, ValueError):
+        return
+    os.environ |= found
+    print("on the demo that runs here", file=sys.stderr)
 
 
 def refuse_unknown() -> None:

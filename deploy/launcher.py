@@ -43,6 +43,10 @@ def say(words: str) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 class Demo:
     """One run of the launcher. run: its folder. place: where its servers live, unless DATABASE_URL names others."""
 
@@ -70,6 +74,7 @@ class Demo:
         if self.asked.hosts:
             self._make_plan()
         self.env |= self._servers()
+        self._write_env()
         say("migrating the database")
         self._manage("migrate")
         self._make_partitions()
@@ -94,7 +99,7 @@ class Demo:
         ):
             path = self.run / name
             if not path.exists():
-                with open(path, "wb", opener=lambda file, flags: os.open(file, flags, 0o600)) as out:
+                with open(path, "wb", opener=_private) as out:
                     out.write(fresh + b"\n")
 
     def _choose_ports(self) -> options.Ports:
@@ -123,8 +128,15 @@ class Demo:
             "MUSTER_TIME_SCALE": f"{self.asked.speed:g}",
             "MUSTER_BMC_PORT": str(self.ports.bmc),
             "MUSTER_AGENT_PORT": str(self.ports.agent),
+            "MUSTER_SIM_CONTROL": self.control,
             "PYTHONUNBUFFERED": "1",
         }
+
+    def _write_env(self) -> None:
+        """For manage.py in another shell, as long as this runs."""
+        wanted = {name: value for name, value in self.env.items() if os.environ.get(name) != value}
+        with open(self.run / "env.json", "w", opener=_private) as out:
+            json.dump(wanted, out)
 
     def _manage(self, *words: str, right: tuple[int, ...] = (0,)) -> str:
         argv = [sys.executable, "manage.py", *words]
@@ -332,6 +344,7 @@ class Demo:
 
     def stop(self) -> None:
         """End what still runs: beat and workers, then web and simulator, then Valkey, then PostgreSQL."""
+        (self.run / "env.json").unlink(missing_ok=True)
         self.programs.stop([_ACTING, _WORLD])
         if self.embedded:
             embedded.stop(self.place)

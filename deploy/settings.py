@@ -105,6 +105,7 @@ BMC_PORT = env.whole("MUSTER_BMC_PORT", 443, low=1, high=65535)
 AGENT_PORT = env.whole("MUSTER_AGENT_PORT", 7777, low=1, high=65535)
 TIME_SCALE = env.number("MUSTER_TIME_SCALE", 1, low=1, high=1_000_000)
 WORKER_NAME = env.text("MUSTER_WORKER_NAME")
+SIM_CONTROL = env.text("MUSTER_SIM_CONTROL")
 KILL_AT = env.text("MUSTER_KILL_AT") if DEMO else ""
 env.refuse_unknown()
 

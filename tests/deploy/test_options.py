@@ -1,11 +1,12 @@
 """The variables of `make demo`."""
 
 import json
+import os
 import socket
 
 import pytest
 
-from deploy import options
+from deploy import env, options
 
 
 def test_what_is_not_given_is_as_documented() -> None:
@@ -83,3 +84,18 @@ def free_ports(n: int) -> list[int]:
     for probe in probes:
         probe.close()
     return ports
+
+
+def test_manage_py_takes_the_environment_of_the_demo_that_runs_here(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(env, "RUNNING_DEMO", tmp_path / "env.json")
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.delenv("MUSTER_DEMO", raising=False)
+    env.use_running_demo()
+    assert "MUSTER_DEMO" not in os.environ, "no demo runs"
+    (tmp_path / "env.json").write_text('{"MUSTER_DEMO": "1"}')
+    monkeypatch.setenv("DATABASE_URL", "postgresql:///elsewhere")
+    env.use_running_demo()
+    assert "MUSTER_DEMO" not in os.environ, "the caller has named another database"
+    monkeypatch.delenv("DATABASE_URL")
+    env.use_running_demo()
+    assert os.environ.pop("MUSTER_DEMO") == "1"
