@@ -7,14 +7,16 @@ from fleet.api import findings, holds
 from fleet.api import hosts as host_list
 from fleet.http.api import Api
 from fleet.pages import lists
-from provisioning.api import acts, summary, transitions
+from provisioning.api import acts, events, summary, transitions
 from provisioning.api import campaigns as campaigns_api
 from provisioning.api import hosts as hosts_api
 from provisioning.api import operations as operations_api
 from provisioning.pages import campaigns, host, now, operations
 
 api = Api()
-for module in (host_list, hosts_api, holds, operations_api, campaigns_api, transitions, acts, findings, summary):
+FLEET_API = (host_list, holds, findings)
+PROVISIONING_API = (hosts_api, operations_api, campaigns_api, transitions, acts, summary, events)
+for module in (*FLEET_API, *PROVISIONING_API):
     api.add_router("", module.router)
 
 sign_in = LoginView.as_view(template_name="sign_in.html", redirect_authenticated_user=True)

@@ -1,6 +1,7 @@
 """What all endpoints have in common: the guard, refusals as problem JSON, times, and the OpenAPI document."""
 
 import json
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
@@ -158,6 +159,14 @@ class Api(NinjaAPI):
         for kind, word in WORDED.items():
             self.add_exception_handler(kind, _answer(word))
 
+    def validation_error_from_error_contexts(self, error_contexts: list[Any]) -> ValidationError:
+        """With what was sent for each field, which django-ninja leaves out."""
+        sent = [_short(found["input"]) for context in error_contexts for found in _refused_by(context)]
+        error = super().validation_error_from_error_contexts(error_contexts)
+        for found, value in zip(error.errors, sent, strict=True):
+            found["input"] = value
+        return error
+
     def get_openapi_operation_id(self, operation: Any) -> str:
         return cast(str, operation.view_func.__name__)
 
@@ -172,6 +181,18 @@ class Api(NinjaAPI):
         return schema
 
 
+def _refused_by(context: Any) -> list[Any]:
+    errors: list[Any] = context.pydantic_validation_error.errors(include_url=False)
+    return errors
+
+
+def _short(value: Any) -> Any:
+    """A text, number or truth that was sent; None for what has parts of its own."""
+    if isinstance(value, str):
+        return value[:200]
+    return value if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)) else None
+
+
 def _answer(word: Callable[[Any], MusterError]) -> Callable[[HttpRequest, Any], HttpResponse]:
     return lambda request, error: problem_response(word(error))
 
@@ -181,10 +202,13 @@ def _of_fields(error: ValidationError) -> MusterError:
     errors = []
     for found in error.errors:
         field = ".".join(str(part) for part in found["loc"][_DEPTH.get(found["loc"][0], 1) :])
-        errors.append({"field": field, "title": found["msg"].removeprefix("Value error, ")})
+        known = {k: v for k, v in (("value", found.get("input")), *found.get("ctx", {}).items()) if k in _KEPT}
+        known = {k: v for k, v in known.items() if isinstance(v, str | int | float)}
+        errors.append({"field": field, "title": found["msg"].removeprefix("Value error, "), **known})
     first = errors[0]
     title = f"{first['field']}: {first['title']}" if first["field"] else first["title"]
-    return BadValue(title, field=first["field"], errors=errors)
+    more = {k: first[k] for k in _KEPT if k in first}
+    return BadValue(title, field=first["field"], errors=errors, **more)
 
 
 def _with_status(status: int, title: str, code: str) -> MusterError:
@@ -202,3 +226,4 @@ WORDED: dict[type[Exception], Callable[[Any], MusterError]] = {
 }
 # How many parts of a location come before the name of the field: where it was sent, and the parameter that took it.
 _DEPTH = {"body": 2}
+_KEPT = ("value", "expected")

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from fleet import secrets
 from fleet.errors import BadValue, MusterError, WrongState
 from fleet.models import Actor, IdempotencyKey
 
@@ -31,10 +32,13 @@ def digest(method: str, path: str, body: Mapping[str, Any] | Any) -> str:
     return hashlib.sha256(f"{method} {path}\n{text}".encode()).hexdigest()
 
 
-def once(*, actor: Actor, key: str, request_sha256: str, effect: Callable[[], tuple[int, Any]]) -> tuple[int, Any]:
+def once(
+    *, actor: Actor, key: str, request_sha256: str, effect: Callable[[], tuple[int, Any]], sealed: bool = False
+) -> tuple[int, Any]:
     """Run the effect once for this actor's key and give its (status, answer); a second time give the stored one.
 
-    The answer must be JSON. A refusal has no effect and stores nothing, so the same key may be tried again.
+    The answer must be JSON; sealed: it holds a secret and is stored encrypted. A refusal has no effect and
+    stores nothing, so the same key may be tried again.
     Raises MusterError 400 for a bad key, BadValue (422) for a key that was used for something else, WrongState (409)
     while the first request still runs.
     """
@@ -47,7 +51,8 @@ def once(*, actor: Actor, key: str, request_sha256: str, effect: Callable[[], tu
         if stored is not None:
             return _again(stored, request_sha256)
         status, answer = effect()
-        IdempotencyKey.objects.create(actor=actor, key=key, request_sha256=request_sha256, status=status, answer=answer)
+        kept = {"sealed": secrets.encrypt(json.dumps(answer))} if sealed else {"answer": answer}
+        IdempotencyKey.objects.create(actor=actor, key=key, request_sha256=request_sha256, status=status, **kept)
         return status, answer
 
 
@@ -69,4 +74,5 @@ def _again(stored: IdempotencyKey, request_sha256: str) -> tuple[int, Any]:
             value=stored.key,
             expected=EXPECTED,
         )
-    return int(stored.status or 200), stored.answer
+    answer = stored.answer if stored.sealed is None else json.loads(secrets.decrypt(bytes(stored.sealed)))
+    return int(stored.status or 200), answer

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from ninja import Schema
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from fleet import reasons
 from fleet.http import paging
@@ -30,13 +31,15 @@ def _instant(value: Any) -> datetime:
 def one_of(values: Sequence[str]) -> AfterValidator:
     """A text that is one of these words; the schema lists them."""
     known = tuple(values)
+    return AfterValidator(lambda value: check_one_of(known, value))
 
-    def check(value: str) -> str:
-        if value not in known:
-            raise ValueError(f"one of {', '.join(known)}")
-        return value
 
-    return AfterValidator(check)
+def check_one_of(known: Sequence[str], value: str) -> str:
+    """The word, if it is one of these. Raises what pydantic makes a 422 of, which lists them."""
+    if value not in known:
+        listed = ", ".join(known)
+        raise PydanticCustomError("one_of", "one of {expected}", {"expected": listed, "value": value[:200]})
+    return value
 
 
 def words(values: Sequence[str]) -> tuple[Any, ...]:

@@ -147,6 +147,15 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("expires_at", models.DateTimeField()),
                 ("revoked_at", models.DateTimeField(null=True)),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="tokens",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
@@ -164,6 +173,28 @@ class Migration(migrations.Migration):
                 ),
                 ("token", models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to="fleet.token")),
             ],
+        ),
+        migrations.AddField(
+            model_name="token",
+            name="made_by",
+            field=models.ForeignKey(
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="fleet.actor",
+            ),
+        ),
+        migrations.AddField(
+            model_name="token",
+            name="revoked_by",
+            field=models.ForeignKey(
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="fleet.actor",
+            ),
         ),
         migrations.CreateModel(
             name="Cable",
@@ -591,6 +622,7 @@ class Migration(migrations.Migration):
                 ("request_sha256", models.TextField()),
                 ("status", models.PositiveSmallIntegerField(null=True)),
                 ("answer", models.JSONField(null=True)),
+                ("sealed", models.BinaryField(null=True)),
                 ("at", models.DateTimeField(auto_now_add=True)),
                 ("actor", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="fleet.actor")),
             ],

@@ -1,4 +1,4 @@
-"""Triggers that make transitions the only way to a state; partitions for evidence."""
+"""Triggers that make transitions the only way to a state; partitions for evidence; what else the feed tells."""
 
 from pathlib import Path
 
@@ -46,6 +46,16 @@ DROP FUNCTION muster_subject_fixed(); DROP FUNCTION muster_subject_update(); DRO
 DROP FUNCTION muster_transition();
 """
 
+UNDO_EVENTS = """
+DROP TRIGGER event_opened ON fleet_finding; DROP TRIGGER event_changed ON fleet_finding;
+DROP TRIGGER event_placed ON fleet_hold; DROP TRIGGER event_lifted ON fleet_hold;
+DROP TRIGGER event_moved ON fleet_partmove; DROP TRIGGER event_loaded ON fleet_planversion;
+DROP TRIGGER event_made ON fleet_token; DROP TRIGGER event_revoked ON fleet_token;
+DROP FUNCTION muster_event_finding(); DROP FUNCTION muster_event_hold(); DROP FUNCTION muster_event_part();
+DROP FUNCTION muster_event_plan(); DROP FUNCTION muster_event_token();
+DROP TABLE fleet_event;
+"""
+
 UNDO_PARTITIONS = "DROP TABLE fleet_evidence; DROP FUNCTION muster_partitions(text, int);"
 
 
@@ -55,4 +65,5 @@ class Migration(migrations.Migration):
         migrations.RunSQL([(HERE / "triggers.sql").read_text()], UNDO_TRIGGERS),
         migrations.RunSQL([(HERE / "partitions.sql").read_text()], UNDO_PARTITIONS),
         migrations.RunSQL([TABLES], UNDO),
+        migrations.RunSQL([(HERE / "events.sql").read_text()], UNDO_EVENTS),
     ]

@@ -9,13 +9,19 @@ GRANTABLE = ["viewer", "technician", "operator", "liaison", "scheduler", "admin"
 
 
 class Token(models.Model):
-    """A bearer token for machines. Only its sha256 is kept."""
+    """A bearer token for programs. Only its sha256 is kept.
+
+    owner: the person on whose behalf it acts; the two count as one where two persons are needed.
+    """
 
     name = models.TextField(unique=True)
     digest = models.TextField(unique=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="tokens")
+    made_by = models.ForeignKey("fleet.Actor", models.PROTECT, null=True, related_name="+", db_index=False)
+    revoked_by = models.ForeignKey("fleet.Actor", models.PROTECT, null=True, related_name="+", db_index=False)
 
     def __str__(self) -> str:
         return self.name
@@ -57,13 +63,17 @@ class Secret(models.Model):
 
 
 class IdempotencyKey(models.Model):
-    """The stored answer of a POST, written in the transaction of its effect, kept 7 days."""
+    """The stored answer of a POST, written in the transaction of its effect, kept 7 days.
+
+    sealed: an answer that holds a secret, encrypted; then answer is empty.
+    """
 
     actor = models.ForeignKey("fleet.Actor", models.PROTECT)
     key = models.CharField(max_length=64)
     request_sha256 = models.TextField()
     status = models.PositiveSmallIntegerField(null=True)
     answer = models.JSONField(null=True)
+    sealed = models.BinaryField(null=True)
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
