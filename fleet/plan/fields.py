@@ -22,6 +22,8 @@ def device_name(text: str) -> str:
     """A name that a switch or HCA can carry as its node description, too."""
     if not _DEVICE.fullmatch(text):
         raise ValueError("1 to 63 letters, digits, dots, dashes or underscores, beginning with a letter or digit")
+    if text.isdecimal():  # where a host is named by name or by number, such a name would be another one's number
+        raise ValueError("a name that is more than a number")
     return text
 
 

@@ -72,10 +72,15 @@ def one(sites: Sites, **key: Any) -> dict[str, Any]:
     return named(row, COLUMNS)
 
 
+def name_or_id(called: str) -> str | int:
+    """What a word in an address means: digits are an id, since no plan gives such a name (fleet.plan.fields)."""
+    return int(called) if called.isascii() and called.isdecimal() and len(called) < 19 else called
+
+
 def id_of(called: str, sites: Sites) -> int:
     """The id of a host by its number or, when it is none, its name. Raises NotFound (404). A number costs no query."""
-    if called.isascii() and called.isdecimal() and len(called) < 19:
-        return int(called)
+    if isinstance(number := name_or_id(called), int):
+        return number
     found = scoped(Device.objects.filter(kind="host", name=called), sites, "site_id").values_list("id").first()
     if found is None:
         raise NotFound(f"there is no host {called}", field="name", value=called)

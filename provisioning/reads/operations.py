@@ -11,6 +11,7 @@ from fleet.errors import NotFound
 from fleet.http.paging import BIGINT
 from fleet.models import Device
 from fleet.reads import history
+from fleet.reads.hosts import name_or_id
 from fleet.reads.rows import Columns, Sites, named, scoped
 from provisioning.models import BootWindow, Intent, LogLine, Operation, Step
 from provisioning.operations.registry import KINDS
@@ -60,14 +61,14 @@ def select(filters: Mapping[str, Any], sites: Sites) -> QuerySet[Operation]:
         if filters.get(name):
             found = found.filter(**{column: filters[name]})
     if host := filters.get("host"):
-        found = found.filter(device_id__in=list(hosts_called([host]).values_list("id", flat=True)))
+        found = found.filter(device_id__in=list(hosts_called([name_or_id(host)]).values_list("id", flat=True)))
     return found
 
 
 def hosts_called(names: list[str | int]) -> QuerySet[Device]:
-    """Hosts by name or id."""
-    ids = [int(n) for n in names if str(n).isascii() and str(n).isdecimal() and len(str(n)) < 19]
-    return Device.objects.filter(Q(name__in=[str(n) for n in names]) | Q(pk__in=ids), kind="host")
+    """Hosts by name (a text, whatever is in it) or id (a number)."""
+    texts, ids = [n for n in names if isinstance(n, str)], [n for n in names if isinstance(n, int)]
+    return Device.objects.filter(Q(name__in=texts) | Q(pk__in=ids), kind="host")
 
 
 def rows(operations: QuerySet[Operation]) -> QuerySet[Operation, dict[str, Any]]:
@@ -111,7 +112,7 @@ def made(ids: list[int]) -> list[dict[str, Any]]:
 def called(names: list[str | int]) -> list[Device]:
     """Hosts by name or id, each once. Raises NotFound (404) that lists every one that does not exist."""
     devices = list(hosts_called(names).order_by("name"))
-    known = {d.name for d in devices} | {d.pk for d in devices} | {str(d.pk) for d in devices}
+    known = {d.name for d in devices} | {d.pk for d in devices}
     if missing := [n for n in names if n not in known]:
         errors = [{"field": "host", "value": n, "title": f"there is no host {n}"} for n in missing]
         raise NotFound(f"there is no host {missing[0]}", field="host", value=missing[0], errors=errors)

@@ -78,6 +78,7 @@ def test_order_in_the_files_is_of_no_account(tmp_path):
         ("devices", "", (1, "name", "")),
         ("devices", DEVICES + "a,hots,P,s\n", (2, "role", "hots")),
         ("devices", DEVICES + "a b,host,P,s\n", (2, "name", "a b")),
+        ("devices", DEVICES + "001,host,P,s\n", (2, "name", "001")),
         ("devices", DEVICES + "a,host,,s\n", (2, "profile", "")),
         ("devices", DEVICES + "a,host,P\n", (2, "", "a,host,P")),
         ("devices", DEVICES + "a,host,P,s,t\n", (2, "", "a,host,P,s,t")),

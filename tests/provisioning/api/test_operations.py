@@ -26,6 +26,18 @@ def test_one_host_by_name_or_id_gives_the_operation(db):
         assert program.get(f"/operations/{made['id']}").json()["reason"] == "look at it"
 
 
+def test_a_text_is_a_name_and_no_id(db):
+    """Were it both, one word would name two hosts."""
+    one = make.host()
+    other = make.host(name=str(one.pk))
+    program = people.program()
+    answer = program.post("/operations", {"kind": "identify", "host": other.name, "reason": "look at it"})
+    assert (answer.status_code, answer.json()["host_id"]) == (202, other.pk)
+    answer = program.post("/operations", {"kind": "identify", "host": str(other.pk), "reason": "look at it"})
+    assert answer.status_code == 404
+    assert [o["host"] for o in program.get("/operations", host=other.pk).json()["items"]] == [other.name]
+
+
 @pytest.mark.parametrize("way", ["hosts", "ids", "select"])
 def test_many_hosts_at_once(db, way):
     hosts = make.hosts(3)
