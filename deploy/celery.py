@@ -35,6 +35,7 @@ app.conf.update(
     beat_schedule={
         "look": {"task": "advance", "schedule": 2.0, "options": {"expires": 2}},
         "reconcile": {"task": "reconcile", "schedule": 60.0, "options": {"expires": 60}},
+        "sweep": {"task": "sweep", "schedule": 60.0, "options": {"expires": 60}},
     },
     timezone="UTC",
 )

@@ -1,4 +1,4 @@
-"""Celery tasks: "look" wakes this worker's pump; "reconcile" repairs what no turn will."""
+"""Celery tasks: "look" wakes this worker's pump; "reconcile" repairs what no turn will; "sweep" watches what runs."""
 
 import gc
 import logging
@@ -26,6 +26,12 @@ def reconcile_all() -> None:
     """Once a minute, and whenever a worker starts."""
     reconcile.run()
     turn.pump().look()
+
+
+@shared_task(name="sweep")
+def sweep() -> None:
+    """Once a minute: look at the hosts whose turn it is; each has one every five minutes."""
+    turn.pump().sweep()
 
 
 @celeryd_after_setup.connect

@@ -453,6 +453,11 @@ class Migration(migrations.Migration):
                 ("refused", models.PositiveSmallIntegerField(default=0)),
                 ("blocked_until", models.DateTimeField(null=True)),
                 ("seen_at", models.DateTimeField(null=True)),
+                ("swept_at", models.DateTimeField(null=True)),
+                ("missed", models.PositiveSmallIntegerField(db_default=0, default=0)),
+                ("reading", models.JSONField(db_default={}, default=dict)),
+                ("verdict", models.TextField(blank=True, db_default="", default="")),
+                ("noted_at", models.DateTimeField(null=True)),
                 (
                     "device",
                     models.OneToOneField(

@@ -101,6 +101,8 @@ class Bmc(models.Model):
     """The management controller of a device. Sessions are kept encrypted, so that a killed worker leaks none.
 
     session_state: '', 'opening' (asked for, answer not yet stored) or 'open'. refused: logins refused in a row.
+    By the health sweep: when it last tried, how often in a row in vain, what it read, what was wrong, and when that
+    went on record.
     """
 
     device = models.OneToOneField(Device, models.PROTECT, related_name="bmc")
@@ -119,6 +121,11 @@ class Bmc(models.Model):
     refused = models.PositiveSmallIntegerField(default=0)
     blocked_until = models.DateTimeField(null=True)
     seen_at = models.DateTimeField(null=True)
+    swept_at = models.DateTimeField(null=True)
+    missed = models.PositiveSmallIntegerField(default=0, db_default=0)
+    reading = models.JSONField(default=dict, db_default={})
+    verdict = models.TextField(blank=True, default="", db_default="")
+    noted_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["address"], name="bmc_address_once")]

@@ -9,7 +9,7 @@ from typing import Final
 
 import aiohttp
 
-from provisioning.bmc import dell, fields, inventory, power, system
+from provisioning.bmc import dell, fields, inventory, power, sensors, system
 from provisioning.bmc.channel import NOT_READY_S, ROOT, Channel
 from provisioning.bmc.errors import BmcBusy, BmcRefused, BmcTlsRefused, BmcUnsupported
 from provisioning.bmc.fields import Json
@@ -27,9 +27,12 @@ from provisioning.bmc.types import (
     LogEntry,
     Permit,
     ResetKind,
+    Sensor,
     Session,
     SystemState,
     Target,
+    Verdict,
+    Watch,
 )
 
 CALL_TIMEOUT_S: Final = 20.0
@@ -37,6 +40,7 @@ CONNECT_TIMEOUT_S: Final = 10.0
 KEEPALIVE_S: Final = 120.0
 CALLS_PER_HOST: Final = 2
 LOGOUTS_AT_ONCE: Final = 32
+_WORSE: Final[tuple[Verdict, ...]] = ("unknown", "ok", "warning", "critical")
 
 
 class Bmc:
@@ -46,6 +50,7 @@ class Bmc:
         self.channel = channel
         self._boot: Json | None = None
         self._lamp: Json | None = None
+        self._lists_sensors = True
 
     @property
     def requests(self) -> int:
@@ -154,6 +159,24 @@ class Bmc:
         """Health of the system, of its power supplies too when asked: 1 or 2 requests."""
         found = await self._system("read the health")
         return system.health(found, await inventory.read_psus(self.channel) if psus else ())
+
+    async def watch(self) -> Watch:
+        """Sensors, power and health of a running host: 1 request, 2 for one that looks switched off.
+
+        Sensors are read only where one request brings them all; else the system's own word has to do.
+        """
+        found: tuple[Sensor, ...] = ()
+        if self._lists_sensors and (await self.channel.quirks()).expand:
+            path = f"{(await self.channel.paths()).chassis}/Sensors"
+            try:
+                found = sensors.sensors(await self.channel.members(path, "read the sensors"))
+            except BmcUnsupported:
+                self._lists_sensors = False
+        if sensors.turns(found):
+            worst = max((s.health for s in found), key=_WORSE.index)
+            return Watch("On", worst, found)
+        state = system.state(await self._system("read the system"), await self.channel.quirks())
+        return Watch(state.power, state.health, found)
 
     async def http_boot(self) -> HttpBoot:
         """UEFI HTTP boot now and after the next reset: 2 requests on Dell, else 1."""

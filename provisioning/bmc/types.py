@@ -8,6 +8,7 @@ Power = Literal["On", "Off", "PoweringOn", "PoweringOff"]
 ResetKind = Literal["On", "ForceOff", "ForceRestart", "GracefulShutdown", "GracefulRestart", "PowerCycle"]
 BootTarget = Literal["UefiHttp", "Pxe", "Hdd", "Cd", "None"]
 Verdict = Literal["ok", "warning", "critical", "unknown"]
+SensorKind = Literal["inlet", "temperature", "fan", "psu", "other"]
 PartKind = Literal["cpu", "dimm", "drive", "gpu", "nvswitch", "psu"]
 
 
@@ -226,6 +227,26 @@ class Health:
     processors: Verdict
     memory: Verdict
     psus: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """One sensor. reading: degrees Celsius, rpm or percent, watts, by its kind. present: False for an empty place."""
+
+    name: str
+    kind: SensorKind
+    reading: float | None
+    health: Verdict
+    present: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How a running host is. sensors: empty where the BMC cannot list them at once; then `health` is its own word."""
+
+    power: Power | None
+    health: Verdict
+    sensors: tuple[Sensor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

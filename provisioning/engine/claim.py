@@ -47,12 +47,13 @@ SNAPSHOT = """
 SELECT o.id, o.kind, o.params::text AS params, o.result::text AS result, o.step, o.attempt, o.fence, o.pokes,
   o.step_started_at, o.step_deadline_at, o.deadline_at, o.chain_n, o.cancel_by_id, o.cancel_reason,
   o.device_id, o.claimed_until,
-  d.name, d.state AS host_state, d.serial, d.uuid, d.boot_id, d.health, d.held, d.profile_id,
+  st.scheduler, d.name, d.state AS host_state, d.serial, d.uuid, d.boot_id, d.health, d.held, d.profile_id,
   b.id AS bmc_id, b.address AS bmc_address, b.mac AS bmc_mac, b.fingerprint, b.session_state, b.session_worker,
   b.session_ciphertext, b.blocked_until, s.ciphertext AS secret,
   a.macs, a.address, i.sent::text AS sent, row_to_json(w)::text AS boot_window, v.waived
 FROM provisioning_operation o
 JOIN fleet_device d ON d.id = o.device_id
+JOIN fleet_site st ON st.id = d.site_id
 LEFT JOIN fleet_bmc b ON b.device_id = d.id
 LEFT JOIN fleet_secret s ON s.id = b.secret_id OR (b.secret_id IS NULL AND s.name = 'bmc:default')
 LEFT JOIN LATERAL (SELECT array_agg(x.mac) FILTER (WHERE x.mac <> '') AS macs, min(host(x.address)) AS address
@@ -178,11 +179,6 @@ def _started(pid: int) -> str:
         return ""
 
 
-def _rows(cursor: Any) -> list[dict[str, Any]]:
-    names = [c.name for c in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
 def claim(*, room: int, worker: str) -> list[dict[str, Any]]:
     """Claim due operations, at most `room`, and return all that their steps need. One transaction."""
     with transaction.atomic(), connection.cursor() as cursor:
@@ -196,7 +192,7 @@ def claim(*, room: int, worker: str) -> list[dict[str, Any]]:
             lifecycle.move("operation", fresh, to="active", actor=lifecycle.system("engine"), reason="claimed")
             cursor.execute(ACTIVE, [fresh])
         cursor.execute(SNAPSHOT, {"ids": ids})
-        rows = _rows(cursor)
+        rows = sql.rows(cursor)
     for profile_id in {row["profile_id"] for row in rows}:
         profile_spec(profile_id)  # read here, in a thread that may: steps find it in the cache
     return rows

@@ -122,9 +122,14 @@ def write(cursor: Any, records: Sequence[HasEffects]) -> dict[int, list[int]]:
     _columns(cursor, "fleet_bmc", "device_id", BMC_COLUMNS, by_type.get(BmcSeen, []))
     _columns(cursor, "fleet_device", "id", HOST_COLUMNS, by_type.get(HostSeen, []))
     if refused := by_type.get(LoginRefused):
-        cursor.execute(REFUSED, [BREAKER_REFUSALS, pace.seconds(BREAKER_S), sorted({r.device for r, _ in refused})])
+        login_refused(cursor, sorted({r.device for r, _ in refused}))
     _parts(cursor, by_type.get(PartsSeen, []))
     return evidence
+
+
+def login_refused(cursor: Any, devices: Sequence[int]) -> None:
+    """Count a refused login of these BMCs; after two nobody tries for a while, so that no account gets locked."""
+    cursor.execute(REFUSED, [BREAKER_REFUSALS, pace.seconds(BREAKER_S), list(devices)])
 
 
 def wants_service(record: HasEffects) -> bool:

@@ -17,7 +17,7 @@ from django.db import InterfaceError, OperationalError
 from fleet.profiles import profile_spec
 from provisioning.bmc.errors import BmcError
 from provisioning.bmc.types import Permit
-from provisioning.engine import snapshot
+from provisioning.engine import sessions, snapshot
 from provisioning.engine.claim import Want
 from provisioning.engine.write import Record
 from provisioning.operations import deadlines, pace
@@ -164,7 +164,8 @@ class Flight:
     async def _run(self, context: Context) -> Outcome:
         try:
             if self.must_sweep and self.target.fingerprint:
-                await self._sweep_sessions(context)
+                await sessions.close_unrecorded(self.pump, context.bmc, context.host.name)
+                self.must_sweep = False
             return await self.step.run(context)
         except BmcError as error:
             return _unsettled(from_error(error), context)
@@ -178,22 +179,6 @@ class Flight:
         except Exception as error:  # noqa: BLE001 (the top of a turn: a bug is a Fail, never a silent retry)
             words = f"{type(error).__name__}: {error}"
             return Fail(words[:WORDS], "bug", traceback=traceback.format_exc()[-8000:])
-
-    async def _sweep_sessions(self, context: Context) -> None:
-        """A worker died while it logged in here: close whatever sessions of ours are not on record."""
-        name = context.host.name
-        await context.bmc.system()
-        mine = context.bmc.session
-        try:
-            for location in await context.bmc.sessions():
-                if mine is None or location != mine.location:
-                    await context.bmc.delete_session(location)
-        except BmcError:
-            await self.pump.session_opening(name)  # as it was found: whoever comes next sweeps
-            raise
-        if mine is not None:
-            await self.pump.session_opened(name, mine)
-        self.must_sweep = False
 
     def _refused(self, refused: Refused, *, in_doubt: bool) -> Outcome:
         if refused.code in ("power_cap", "observe_only", "cancelled"):

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from django.db import close_old_connections
@@ -13,7 +14,7 @@ from django.db import close_old_connections
 from provisioning.agent.client import Agent
 from provisioning.bmc.client import Fleet
 from provisioning.bmc.types import Permit, Session
-from provisioning.engine import campaign, claim, write
+from provisioning.engine import campaign, claim, sweep, write
 from provisioning.engine.claim import Want
 from provisioning.engine.flight import Flight, kill_at
 from provisioning.engine.snapshot import seal
@@ -94,6 +95,7 @@ class Pump:
         self._renewed = time.monotonic()
         self.has_ended = False
         self._released = 0.0
+        self.sweeping: asyncio.Task[int] | None = None
         threading.Thread(target=self._loop_forever, name="pump", daemon=True).start()
         asyncio.run_coroutine_threadsafe(self._open(), self.loop).result()
 
@@ -217,6 +219,19 @@ class Pump:
         self._renewed = time.monotonic()
         await in_thread(self.outcomes_db, claim.renew, list(self.fences.items()))
 
+    async def database(self, run: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        """Run database work between the writes of outcomes."""
+        return await in_thread(self.outcomes_db, partial(run, *arguments, **named))
+
+    def sweep(self) -> None:
+        """Let the health sweep run beside the flights, unless it runs already. Returns at once."""
+        self.loop.call_soon_threadsafe(self._sweep)
+
+    def _sweep(self) -> None:
+        if self.sweeping is None or self.sweeping.done():
+            self.sweeping = asyncio.create_task(sweep.run(self))
+            self.sweeping.add_done_callback(_swept)
+
     async def permit(self, want: Want) -> Permit:
         """The permit for a side effect, once its intent is committed. Raises Refused."""
         refusal, intent = await self.intents.add(want)
@@ -238,6 +253,11 @@ class Pump:
     async def session_closed(self, name: str) -> None:
         """It is gone."""
         await self.sessions.add((self.devices[name], "", self.worker, b""))
+
+
+def _swept(task: asyncio.Task[int]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.error("the health sweep broke; the next one begins where it ended", exc_info=error)
 
 
 _pump: Pump | None = None

@@ -101,7 +101,7 @@ class Control:
         """Break a host now: {"host", "fault"}."""
         asked = await request.json()
         host = self._named(asked.get("host"))
-        if asked.get("fault") not in faults.KINDS:
+        if asked.get("fault") not in faults.ALL:
             return web.json_response({"error": f"unknown fault {asked.get('fault')!r}"}, status=400)
         host.mend()
         host.break_by(asked["fault"])

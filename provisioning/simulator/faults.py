@@ -53,6 +53,13 @@ KINDS: dict[str, Kind] = {
     "dhcp_slow": _LATE,
 }
 
+# What breaks in a host that serves: set by hand (`sim break`) only, so that no draw of a bring-up changes.
+LATER: dict[str, Kind] = {
+    "fan_failed": Kind("in_service", None, finding="fan"),
+    "inlet_hot": Kind("in_service", None, finding="inlet_hot"),
+}
+ALL = KINDS | LATER
+
 # Slots of which one carries the fault, and how: not listed, listed as absent, listed as failed.
 _PARTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "psu_dead": ("psu", reference.PSUS, ("unlisted", "absent", "failed")),
@@ -62,6 +69,7 @@ _PARTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "dimm_missing": ("dimm", reference.DIMMS, ("unlisted", "absent", "failed")),
     "pcie_degraded": ("pcie", reference.GPUS + reference.HCAS, ("narrow", "old_generation")),
     "gpu_wrong_sums": ("gpu", reference.GPUS, ("wrong sums",)),
+    "fan_failed": ("fan", reference.FANS, ("failed",)),
     "bios_wrong": ("firmware", ("BIOS.Setup.1-1",), ("2.1.4",)),
     "firmware_wrong": (
         "firmware",
@@ -89,7 +97,7 @@ class Fault:
 
     def truth(self) -> dict[str, Any]:
         """What the control API says about it."""
-        kind = KINDS[self.name]
+        kind = ALL[self.name]
         found = None if self.part is None else {"kind": self.part, "slot": self.slot, "how": self.how}
         return {**_truth(kind), "fault": self.name, "detail": found, "fired": self.fired}
 
@@ -140,6 +148,6 @@ def checked(wanted: Mapping[str, Any], hosts: set[str]) -> dict[str, str]:
             raise BadInput(
                 f"faults: unknown host {host!r}; the plan has {len(hosts)} hosts, such as {min(hosts, default=None)!r}"
             )
-        if not isinstance(fault, str) or fault not in KINDS:
-            raise BadInput(f"faults: unknown fault {fault!r} of host {host!r}; known: {', '.join(KINDS)}")
+        if not isinstance(fault, str) or fault not in ALL:
+            raise BadInput(f"faults: unknown fault {fault!r} of host {host!r}; known: {', '.join(ALL)}")
     return dict(wanted)

@@ -51,6 +51,7 @@ DATA_DRIVES = tuple(f"Disk.Bay.{bay}:Enclosure.Internal.0-1" for bay in range(8)
 
 PSU_MODEL, PSU_WATTS = "PWR SPLY,3200W,RDNT,DELTA", 3200
 PSUS = tuple(f"PSU.Slot.{slot}" for slot in range(1, 7))
+FANS = tuple(f"Fan.Embedded.{slot}" for slot in range(1, 17))
 
 PCIE_GENERATION = 5  # GPUs and HCAs
 PCIE_WIDTH = 16

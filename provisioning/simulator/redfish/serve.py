@@ -15,6 +15,7 @@ from provisioning.simulator.redfish import (  # noqa: F401  (each module registe
     components,
     logs,
     manager,
+    sensors,
     sessions,
     software,
     system,

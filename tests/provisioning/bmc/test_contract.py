@@ -6,6 +6,7 @@ that is not expected is a mistake in one of the two or in our reading of Redfish
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -135,6 +136,21 @@ async def test_ready_and_health(bmc):
     await bmc.ready()
     found = await bmc.health(psus=True)
     assert (found.overall, found.processors, found.memory) == ("ok", "ok", "ok")
+
+
+async def test_watch(peer, bmc):
+    """The emulator lists no sensors: there the system's own word counts."""
+    await bring(bmc, "On")
+    found = await bmc.watch()
+    assert (found.power, found.health) == ("On", "ok")
+    kinds = Counter(sensor.kind for sensor in found.sensors)
+    assert kinds == (
+        {} if peer.name == "emulator" else {"inlet": 1, "temperature": 11, "fan": 16, "psu": 6, "other": 1}
+    )
+    if found.sensors:
+        assert 20 <= next(s.reading for s in found.sensors if s.kind == "inlet") <= 27
+    await bring(bmc, "Off")
+    assert (await bmc.watch()).power == "Off"
 
 
 async def test_power(peer, bmc):
