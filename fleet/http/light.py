@@ -29,16 +29,23 @@ class LightPaths:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not request.path_info.startswith(LIGHT):
             return self.get_response(request)
-        try:
-            match = resolve(request.path_info)
-            answer: HttpResponse = match.func(request, *match.args, **match.kwargs)
-            return answer
-        except Resolver404:
-            return problem_response(NotFound("nothing is here"))
-        except MusterError as error:
-            return problem_response(error)
-        except Exception as error:
-            if passing := not_now(error, request):
-                return problem_response(passing)
-            log.exception("the boot service failed")
-            return problem_response(Failed("something failed here"))
+        response = _answer(request)
+        # Else the framework writes each failure into the log once more, with the whole address: the token is in it.
+        response._has_been_logged = True  # type: ignore[attr-defined]
+        return response
+
+
+def _answer(request: HttpRequest) -> HttpResponse:
+    try:
+        match = resolve(request.path_info)
+        answer: HttpResponse = match.func(request, *match.args, **match.kwargs)
+        return answer
+    except Resolver404:
+        return problem_response(NotFound("nothing is here"))
+    except MusterError as error:
+        return problem_response(error)
+    except Exception as error:
+        if passing := not_now(error, request):
+            return problem_response(passing)
+        log.exception("the boot service failed")
+        return problem_response(Failed("something failed here"))

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,8 @@ PROBLEM = "application/problem+json"
 BUSY = {"55P03", "40P01", "40001"}
 BUSY_S = 2
 AWAY_S = 5
+# A machine that boots shows a token in its address: who reads the log must not boot as that machine.
+TOKEN = re.compile(r"^(/boot/(?:u|seed)/)[^/]+")
 
 
 def problem_body(error: MusterError) -> dict[str, Any]:
@@ -73,7 +76,9 @@ def not_now(error: BaseException | None, request: HttpRequest) -> NotNow | None:
     if not isinstance(error, OperationalError | InterfaceError):
         return None
     state = getattr(error.__cause__, "sqlstate", None) or ""
-    log.warning("%s %s: %s %s", request.method, request.path_info, state, str(error).partition("\n")[0])
+    log.warning(
+        "%s %s: %s %s", request.method, TOKEN.sub(r"\1...", request.path_info), state, str(error).partition("\n")[0]
+    )
     hint = "ask again in a moment; with the same key it is done once"
     if state in BUSY:
         return NotNow("somebody else has what this needs", hint=hint, retry_after_s=BUSY_S)

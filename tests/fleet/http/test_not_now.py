@@ -12,6 +12,7 @@ from psycopg import errors
 from fleet.http import handlers
 from fleet.http.problem import not_now
 from fleet.models import Device, Hold
+from provisioning.boot import windows
 from provisioning.models import Operation
 from tests.provisioning.boot.machine import booting
 from tests.support import make, people
@@ -89,6 +90,19 @@ def test_a_database_that_is_away_is_said_in_words_to_programs(real_db, path):
     with no_database():
         answer = Client(raise_request_exception=False).get(path, headers={"Authorization": f"Bearer {program.token}"})
     assert is_503(answer, "no_database", "5") == "the database does not answer now"
+
+
+@pytest.mark.parametrize("path", ["/boot/u/{}/autoexec.ipxe", "/boot/u/{}/ipxe.efi", "/boot/seed/{}/user-data"])
+@pytest.mark.parametrize("fault", [OperationalError("away"), ValueError("a bug")], ids=repr)
+def test_no_failure_puts_the_token_of_a_machine_into_the_log(caplog, monkeypatch, path, fault):
+    def fails(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(windows, "by_token", fails)
+    token = "one-time-uri-token-0123456789abcdef"
+    assert Client(raise_request_exception=False).get(path.format(token)).status_code in (500, 503)
+    assert token not in caplog.text
+    assert len(caplog.records) == 1, "once is enough"
 
 
 def test_and_to_people(real_db):
