@@ -20,6 +20,8 @@ log = logging.getLogger("muster.http")
 PROBLEM = "application/problem+json"
 # SQLSTATE: lock_not_available, deadlock_detected, serialization_failure.
 BUSY = {"55P03", "40P01", "40001"}
+# And of a server that stops or starts, in the class of failed connections; a connection that broke has no state at all.
+AWAY = re.compile(r"08...|57P0[1-5]|")
 BUSY_S = 2
 AWAY_S = 5
 # A machine that boots shows a token in its address: who reads the log must not boot as that machine.
@@ -76,6 +78,8 @@ def not_now(error: BaseException | None, request: HttpRequest) -> NotNow | None:
     if not isinstance(error, OperationalError | InterfaceError):
         return None
     state = getattr(error.__cause__, "sqlstate", None) or ""
+    if state not in BUSY and not AWAY.fullmatch(state):
+        return None  # a full disk, a statement that is too slow: the trace says where
     log.warning(
         "%s %s: %s %s", request.method, TOKEN.sub(r"\1...", request.path_info), state, str(error).partition("\n")[0]
     )

@@ -138,10 +138,22 @@ def test_which_fault_is_which(error, code):
     assert found and (found.status, found.code) == (503, code)
 
 
-@pytest.mark.parametrize("error", [None, ValueError("a bug"), KeyError("x")], ids=str)
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("a bug"),
+        KeyError("x"),
+        wrapped(OperationalError, errors.QueryCanceled("too slow")),
+        wrapped(OperationalError, errors.DiskFull("x")),
+    ],
+    ids=lambda e: type(e.__cause__ or e).__name__,
+)
 def test_a_bug_stays_one(error):
     assert not_now(error, RequestFactory().get("/")) is None
-    assert handlers.failed(RequestFactory().get("/")).status_code == 500
+    try:
+        raise error
+    except type(error):
+        assert handlers.failed(RequestFactory().get("/")).status_code == 500
 
 
 def test_a_failure_outside_of_any_view_is_told_apart_too():
