@@ -10,7 +10,7 @@ from fleet import reasons
 from fleet.errors import BadValue, MusterError, NotNow
 from fleet.http import idempotency
 from fleet.http.auth import PageRequest
-from fleet.http.problem import not_now
+from fleet.http.problem import not_now, with_retry
 
 
 def text(data: Mapping[str, Any], name: str, *, most: int = 200) -> str:
@@ -66,7 +66,7 @@ def act(
     except OperationalError as error:
         if (passing := not_now(error, request)) is None or passing.code != NotNow.code:
             raise
-        return refused(passing)
+        return with_retry(refused(passing), passing)
     return HttpResponseRedirect(answer["location"], status=303)
 
 

@@ -49,7 +49,7 @@ def problem_body(error: MusterError) -> dict[str, Any]:
 def problem_response(error: MusterError) -> HttpResponse:
     """The refusal as problem JSON."""
     body = json.dumps(problem_body(error), default=str)
-    response = _with_retry(HttpResponse(body, content_type=PROBLEM, status=error.status), error)
+    response = with_retry(HttpResponse(body, content_type=PROBLEM, status=error.status), error)
     if isinstance(error, NotSignedIn):
         response["WWW-Authenticate"] = "Bearer"
     return response
@@ -57,17 +57,18 @@ def problem_response(error: MusterError) -> HttpResponse:
 
 def page_response(request: HttpRequest, error: MusterError) -> HttpResponse:
     """The refusal as a page."""
-    return _with_retry(render(request, "problem.html", {"error": error}, status=error.status), error)
+    return with_retry(render(request, "problem.html", {"error": error}, status=error.status), error)
 
 
 def bare_response(error: MusterError) -> HttpResponse:
     """The refusal as a page that uses neither database nor template."""
     title, hint = (escape(words[:1].upper() + words[1:]) for words in (error.title, error.hint))
     page = f"<!doctype html><html lang=en><title>Muster</title><h1>{title}</h1><p>{hint}</p>"
-    return _with_retry(HttpResponse(page, status=error.status), error)
+    return with_retry(HttpResponse(page, status=error.status), error)
 
 
-def _with_retry(response: HttpResponse, error: MusterError) -> HttpResponse:
+def with_retry(response: HttpResponse, error: MusterError) -> HttpResponse:
+    """The same answer; its header says when to ask again, where the refusal knows."""
     if error.retry_after_s is not None:
         response["Retry-After"] = str(error.retry_after_s)
     return response

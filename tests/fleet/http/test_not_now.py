@@ -69,7 +69,7 @@ def test_a_person_keeps_what_was_typed(real_db):
     with held(real_db, operation):
         sent = {"key": f"{KEY}-cancel", "reason": "the wrong host, sorry"}
         answer = client.post(f"/operations/{operation.pk}/cancel/", sent)
-    assert answer.status_code == 503
+    assert (answer.status_code, answer["Retry-After"]) == (503, "2")
     text = answer.content.decode()
     assert "Somebody else has what this needs" in text and "the wrong host, sorry" in text
     operation.refresh_from_db()
