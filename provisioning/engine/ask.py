@@ -27,29 +27,33 @@ BEGINNINGS = {"window", "start"}
 DRAW = "SELECT nextval(pg_get_serial_sequence('provisioning_operation', 'id')), now() FROM generate_series(1, %s)"
 
 # One statement with a column an array: 3,066 rows took 2.8 s by bulk_create, whose statement has 116,000 parameters.
-DIFFERING = ("id", "kind", "device_id", "site_id", "after_id", "chain_n", "mutating", "step_name")
+DIFFERING = ("id", "kind", "device_id", "site_id", "after_id", "chain_n", "wave", "mutating", "step_name")
 INSERT = """
-INSERT INTO provisioning_operation (id, kind, device_id, site_id, campaign_id, after_id, chain_n, mutating, params,
-  actor_id, reason, step, step_name, attempt, wake_at, asked_at, state, seq, head, pokes, waits_for, fence, claimed_by,
-  done, total, result, seen, cause, words, cancel_reason)
-SELECT r.id, r.kind, r.device, r.site, %(campaign)s, r.after, r.chain_n, r.mutating, r.params,
-  %(actor)s, %(reason)s, 0, r.step_name, 1, CASE WHEN r.after IS NULL THEN now() END, now(), '', 0, '', 0, '', 0, '',
-  0, 0, '{}', '', '', '', ''
+INSERT INTO provisioning_operation (id, kind, device_id, site_id, campaign_id, after_id, chain_n, wave, excused,
+  mutating, params, actor_id, reason, step, step_name, attempt, wake_at, asked_at, state, seq, head, pokes, waits_for,
+  fence, claimed_by, done, total, result, seen, cause, words, cancel_reason)
+SELECT r.id, r.kind, r.device, r.site, %(campaign)s, r.after, r.chain_n, r.wave, false, r.mutating, r.params,
+  %(actor)s, %(reason)s, 0, r.step_name, 1, CASE WHEN r.after IS NULL AND r.wave = 0 THEN now() END, now(),
+  '', 0, '', 0, '', 0, '', 0, 0, '{}', '', '', '', ''
 FROM unnest(%(id)s::bigint[], %(kind)s::text[], %(device_id)s::bigint[], %(site_id)s::bigint[], %(after_id)s::bigint[],
-  %(chain_n)s::int[], %(mutating)s::bool[], %(params)s::jsonb[], %(step_name)s::text[])
-  AS r(id, kind, device, site, after, chain_n, mutating, params, step_name)
+  %(chain_n)s::int[], %(wave)s::int[], %(mutating)s::bool[], %(params)s::jsonb[], %(step_name)s::text[])
+  AS r(id, kind, device, site, after, chain_n, wave, mutating, params, step_name)
 """
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One operation to be made. after: index in the same list of the one before it in its chain, None for due now."""
+    """One operation to be made. after: index in the same list of the one before it in its chain, None for due now.
+
+    wave: of its campaign, which says when the first of a chain begins; 0 for at once.
+    """
 
     kind: str
     device: Device
     params: Mapping[str, Any]
     after: int | None = None
     chain_n: int = 0
+    wave: int = 0
 
 
 def check_kind(kind: str, params: Mapping[str, Any]) -> None:
@@ -94,20 +98,23 @@ def operations(
     return made
 
 
+def why_not(kind: str, device: Device) -> str:
+    """Why this device may not start this kind now, as "host-001 ..." goes on; '' when it may."""
+    if device.kind != "host":
+        return f"is a {device.role}, not a host"
+    if device.state not in KINDS[kind].from_states:
+        return f"is {device.state}; {kind} starts from {', '.join(sorted(KINDS[kind].from_states))}"
+    if device.active_operation is not None:
+        return f"has operation {device.active_operation} ({device.active_kind}) under way"
+    return ""
+
+
 def refuse(kind: str, devices: Sequence[Device]) -> None:
     """409 with every host that may not start this kind now: wrong state, or busy."""
-    refused = []
-    for device in devices:
-        if device.kind != "host":
-            refused.append(_refusal(device, f"{device.name} is a {device.role}, not a host"))
-        elif device.state not in KINDS[kind].from_states:
-            expected = ", ".join(sorted(KINDS[kind].from_states))
-            refused.append(_refusal(device, f"{device.name} is {device.state}; {kind} starts from {expected}"))
-        elif device.active_operation is not None:
-            words = f"{device.name} has operation {device.active_operation} ({device.active_kind}) under way"
-            refused.append(_refusal(device, words))
+    found = [(device.name, why) for device in devices if (why := why_not(kind, device))]
+    refused = [{"field": "host", "value": name, "title": f"{name} {why}"} for name, why in found]
     if refused:
-        raise WrongState(refused[0]["title"], field="host", value=refused[0]["value"], errors=refused)
+        raise WrongState(str(refused[0]["title"]), field="host", value=refused[0]["value"], errors=refused)
 
 
 def refuse_moved(kind: str, devices: Sequence[Device]) -> None:
@@ -117,10 +124,6 @@ def refuse_moved(kind: str, devices: Sequence[Device]) -> None:
     """
     now = Device.objects.select_for_update(no_key=True).filter(pk__in=[d.pk for d in devices]).order_by("pk")
     refuse(kind, list(now.only("name", "role", "kind", "state", "active_operation", "active_kind")))
-
-
-def _refusal(device: Device, title: str) -> dict[str, Any]:
-    return {"field": "host", "value": device.name, "title": title}
 
 
 def create(asked: Sequence[Asked], *, actor: Actor, reason: str = "", campaign: Any = None) -> list[Operation]:
@@ -133,6 +136,7 @@ def create(asked: Sequence[Asked], *, actor: Actor, reason: str = "", campaign: 
             campaign_id=campaign and campaign.pk,
             after_id=a.after,  # its place in the list; _insert puts the id there
             chain_n=a.chain_n,
+            wave=a.wave,
             mutating=KINDS[a.kind].mutating,
             params=dict(a.params),
             actor_id=actor.pk,
@@ -163,7 +167,7 @@ def _insert(rows: list[Operation]) -> None:
         for operation, (pk, now) in zip(rows, drawn, strict=True):
             operation.pk, operation.asked_at = pk, now
             if operation.after_id is None:
-                operation.wake_at = now
+                operation.wake_at = now if not operation.wave else None
             else:
                 operation.after_id = drawn[operation.after_id][0]
         one = rows[0]
@@ -316,6 +320,7 @@ def _requeue(operation: Operation, actor: Actor, words: str, *, step: int) -> No
                 ended_at=None,
                 cause="",
                 words="",
+                excused=False,
                 cancel_by=None,
                 cancel_reason="",
                 result={**result, "run": int(result.get("run", 1)) + 1},

@@ -1,45 +1,37 @@
-"""The least that brings up a fleet: one request, a chain of operations per host, a limit, pause and halt."""
+"""Many hosts under one request: a chain of operations for each, in waves; pause, halt, go on, end."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q
 
-from fleet import lifecycle, reasons
+from fleet import findings, lifecycle, reasons
 from fleet.errors import BadValue, NotFound
 from fleet.models import Actor, Device
-from provisioning.engine import ask
+from provisioning.engine import ask, brakes, release, waves
 from provisioning.engine.ask import Asked
 from provisioning.engine.hint import look_soon
+from provisioning.engine.rules import Rules
+from provisioning.engine.waves import Candidate
 from provisioning.models import Campaign, Operation
-from provisioning.operations.registry import CHAINS
+from provisioning.operations.registry import CHAINS, SERVING, chain_of
 
-# Hosts that are held back have a first operation without wake_at. The campaign's row is locked, so that two looks
-# never hand out the same place twice (lessons M40).
-RELEASE = """
-WITH c AS (
-  SELECT id, at_once FROM provisioning_campaign WHERE state = 'running' AND at_once IS NOT NULL ORDER BY id FOR UPDATE),
-busy AS (
-  SELECT o.campaign_id AS id, count(DISTINCT o.device_id) AS n
-  FROM provisioning_operation o JOIN c ON c.id = o.campaign_id
-  WHERE o.state IN ('queued', 'active', 'lost') AND o.after_id IS NULL AND o.wake_at IS NOT NULL GROUP BY 1),
-next AS (
-  SELECT o.id, row_number() OVER (PARTITION BY o.campaign_id ORDER BY o.id) AS place,
-    c.at_once - coalesce(busy.n, 0) AS room
-  FROM provisioning_operation o JOIN c ON c.id = o.campaign_id LEFT JOIN busy ON busy.id = c.id
-  WHERE o.state = 'queued' AND o.after_id IS NULL AND o.wake_at IS NULL)
-UPDATE provisioning_operation o SET wake_at = now() FROM next WHERE o.id = next.id AND next.place <= next.room
-"""
-
-RUNNING = "SELECT id FROM provisioning_campaign WHERE state = 'running' ORDER BY id FOR UPDATE"
-
-# A campaign is done when nothing of it can still move by itself: what waits for a failed one waits for a person. Asked
-# once its row is locked, as a retry locks it: else one that is committed meanwhile would be overlooked.
-DONE = """
-SELECT c.id FROM provisioning_campaign c WHERE c.id = ANY(%s) AND NOT EXISTS (
-  SELECT 1 FROM provisioning_operation o WHERE o.campaign_id = c.id
-    AND (o.state IN ('active', 'lost') OR (o.state = 'queued' AND o.after_id IS NULL)))
-ORDER BY c.id
+# What makes a host a variant. The BIOS is what was read last: by update, which keeps all versions that it saw. Plan: by
+# evidence_device, one look a host and partition.
+VARIANTS = """
+SELECT d.id, d.name, ARRAY[coalesce(p.name || ' v' || p.version, ''), coalesce(v.bios, ''), coalesce(b.firmware, ''),
+    coalesce((SELECT string_agg(DISTINCT h.firmware, ' ' ORDER BY h.firmware) FROM fleet_part h
+              WHERE h.device_id = d.id AND h.kind = 'hca'), '')] AS hardware,
+  coalesce(w.name, '') AS row, coalesce(k.name, '') AS rack
+FROM fleet_device d LEFT JOIN fleet_profile p ON p.id = d.profile_id LEFT JOIN fleet_bmc b ON b.device_id = d.id
+LEFT JOIN fleet_rack k ON k.id = d.rack_id LEFT JOIN fleet_row w ON w.id = k.row_id
+LEFT JOIN LATERAL (
+  SELECT (SELECT string_agg(x.value, ' ' ORDER BY x.key) FROM jsonb_each_text(e.data->'versions') x
+          WHERE x.key LIKE '%%BIOS%%') AS bios
+  FROM fleet_evidence e WHERE e.device_id = d.id AND e.kind = 'firmware'
+  ORDER BY e.at DESC, e.id DESC LIMIT 1) v ON true
+WHERE d.id = ANY(%s) ORDER BY d.id
 """
 
 
@@ -88,61 +80,96 @@ def create(
     devices: Sequence[Device],
     select: Mapping[str, Any],
     params: Mapping[str, Any],
-    at_once: int | None,
     actor: Actor,
     reason: str = "",
+    at_once: int | None = None,
+    rules: Rules | None = None,
 ) -> Campaign:
     """Make a campaign and start it: a chain for each of these hosts, all in one transaction.
 
-    select: how they were found, for the record. Raises BadValue (422), WrongState (409) that lists every host that
-    cannot take part.
+    select: how they were found, for the record. at_once: for who has no other rule. Raises BadValue (422), WrongState
+    (409) that lists every host that cannot take part.
     """
-    if kind not in CHAINS:
-        raise BadValue(f"there is no campaign {kind!r}", field="kind", value=kind, expected=", ".join(sorted(CHAINS)))
-    chain = CHAINS[kind]
-    if len(chain) == 1:
-        ask.check_kind(chain[0], params)
-    elif params:
-        name = sorted(params)[0]
-        raise BadValue(f"{kind} has no parameters", field=f"params.{name}", value=params[name], expected="none")
+    check(kind, devices, params)
     with transaction.atomic():
-        ask.refuse(chain[0], devices)
-        site_id = devices[0].site_id
+        refuse(kind, devices)
+        if any(d.state in SERVING for d in devices):
+            brakes.lock([devices[0].site_id])
+        dealt, columns = deal(kind, devices, rules or Rules(at_once=at_once))
         campaign = Campaign.objects.create(
             kind=kind,
-            site_id=site_id,
+            site_id=devices[0].site_id,
             select=dict(select),
             params=dict(params),
-            at_once=at_once,
             hosts=len(devices),
             actor=actor,
             reason=reason,
+            **columns,
         )
         lifecycle.move("campaign", [campaign.pk], to="draft", actor=actor, reason=reason or "asked for")
-        made = ask.create(_chains(chain, devices, params), actor=actor, reason=reason, campaign=campaign)
-        ask.refuse_moved(chain[0], devices)
-        if at_once is not None:
-            Operation.objects.filter(pk__in=[o.pk for o in made[at_once * len(chain) :: len(chain)]]).update(
-                wake_at=None
-            )
+        ask.create(_chains(kind, dealt, params), actor=actor, reason=reason, campaign=campaign)
+        refuse(kind, devices, moved=True)
         lifecycle.move("campaign", [campaign.pk], to="running", actor=actor, reason=reason or "started")
+        release.release([campaign.pk])
         look_soon()
     campaign.refresh_from_db()
     return campaign
 
 
-def _chains(chain: Sequence[str], devices: Sequence[Device], params: Mapping[str, Any]) -> list[Asked]:
-    asked: list[Asked] = []
+def check(kind: str, devices: Sequence[Device], params: Mapping[str, Any]) -> None:
+    """Raises BadValue (422) for a kind, parameters or a choice of hosts that no campaign can have."""
+    if kind not in CHAINS:
+        raise BadValue(f"there is no campaign {kind!r}", field="kind", value=kind, expected=", ".join(sorted(CHAINS)))
+    if len(CHAINS[kind]) == 1:
+        ask.check_kind(kind, params)
+    elif params:
+        name = sorted(params)[0]
+        raise BadValue(f"{kind} has no parameters", field=f"params.{name}", value=params[name], expected="none")
+    if len(sites := {d.site_id for d in devices}) > 1:
+        raise BadValue(
+            f"these hosts are at {len(sites)} sites", field="select", value=sorted(sites), expected="hosts of one site"
+        )
+
+
+def refuse(kind: str, devices: Sequence[Device], *, moved: bool = False) -> None:
+    """409 with every host that may not begin this campaign. moved: as they are now, locked (ask.refuse_moved)."""
+    first: dict[str, list[Device]] = {}
     for device in devices:
-        for n, kind in enumerate(chain):
-            own = (
-                {"into_service": True}
-                if len(chain) > 1 and kind == "validate"
-                else dict(params)
-                if len(chain) == 1
-                else {}
-            )
-            asked.append(Asked(kind, device, own, None if n == 0 else len(asked) - 1, n))
+        first.setdefault(chain_of(kind, device.state)[0], []).append(device)
+    for name, some in sorted(first.items()):
+        (ask.refuse_moved if moved else ask.refuse)(name, some)
+
+
+def deal(kind: str, devices: Sequence[Device], rules: Rules) -> tuple[list[list[Device]], dict[str, Any]]:
+    """The hosts of each wave, and the campaign's columns. Raises BadValue (422)."""
+    by_id = {d.pk: d for d in devices}
+    leaving = sum(d.state == "in_service" for d in devices)
+    serving = _serving(devices[0].site_id)
+    columns = rules.columns(kind=kind, hosts=len(devices), leaving=leaving, serving=serving)
+    if len(columns["sizes"]) == 1:
+        return [list(devices)], columns
+    with connection.cursor() as cursor:
+        cursor.execute(VARIANTS, [list(by_id)])
+        found = [Candidate(pk, name, tuple(hardware), row, rack) for pk, name, hardware, row, rack in cursor.fetchall()]
+    return [[by_id[c.id] for c in wave] for wave in waves.deal(found, columns["sizes"])], columns
+
+
+def _serving(site_id: int) -> int:
+    """Also those that drain: they come back."""
+    return Device.objects.filter(kind="host", state__in=SERVING, site_id=site_id).count()
+
+
+def _chains(kind: str, dealt: Sequence[Sequence[Device]], params: Mapping[str, Any]) -> list[Asked]:
+    """One chain a host. What brings a host into service, or back to it, asks for that at its end."""
+    asked: list[Asked] = []
+    for n, wave in enumerate(dealt, 1):
+        for device in wave:
+            chain = chain_of(kind, device.state)
+            for at, name in enumerate(chain):
+                own = dict(params) if name == kind else {}
+                if name == "validate" and len(chain) > 1:
+                    own = {"into_service": True}
+                asked.append(Asked(name, device, own, None if at == 0 else len(asked) - 1, at, n))
     return asked
 
 
@@ -157,6 +184,8 @@ def move(*, campaign_id: int, to: str, actor: Actor, reason: str) -> Campaign:
         if campaign.state == to:
             return campaign
         lifecycle.move("campaign", [campaign_id], to=to, actor=actor, reason=words)
+        if campaign.state == "halted":
+            _go_on_after_halt(campaign_id, actor, words)
         if to == "done":
             _drop_rest(campaign_id, actor)
         look_soon()
@@ -164,31 +193,16 @@ def move(*, campaign_id: int, to: str, actor: Actor, reason: str) -> Campaign:
     return campaign
 
 
+def _go_on_after_halt(campaign_id: int, actor: Actor, words: str) -> None:
+    """Somebody has seen what failed: it counts no more, and nobody need be told any more."""
+    failed = Operation.objects.filter(campaign_id=campaign_id, state__in=["failed", "lost"], excused=False)
+    ids = list(failed.order_by("device_id", "id").select_for_update().values_list("id", flat=True))
+    Operation.objects.filter(pk__in=ids).update(excused=True)
+    findings.close(Q(stable_id=f"campaign:campaign_halted:campaign:{campaign_id}"), words=words, actor=actor)
+
+
 def _drop_rest(campaign_id: int, actor: Actor) -> None:
     queued = Operation.objects.select_for_update().filter(campaign_id=campaign_id, state="queued")
     rest = list(queued.order_by("device_id", "id").values_list("id", flat=True))
     lifecycle.move("operation", rest, to="cancelled", actor=actor, reason="its campaign was ended")
     Operation.objects.filter(pk__in=rest).update(cause="cancelled", after=None)
-
-
-def release() -> int:
-    """Let as many held-back hosts begin as their campaigns' limits allow; returns how many."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(RELEASE)
-        return int(cursor.rowcount)
-
-
-def finish() -> int:
-    """Running campaigns of which nothing moves any more are done."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(RUNNING)
-        cursor.execute(DONE, [[row[0] for row in cursor.fetchall()]])
-        ended = [row[0] for row in cursor.fetchall()]
-        lifecycle.move(
-            "campaign",
-            ended,
-            to="done",
-            actor=lifecycle.system("engine"),
-            reason="every operation has ended or waits for a person",
-        )
-        return len(ended)

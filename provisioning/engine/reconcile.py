@@ -4,7 +4,7 @@ import logging
 
 from django.db import Error, connection, transaction
 
-from provisioning.engine import campaign, limits, service
+from provisioning.engine import brakes, limits, release, service
 
 log = logging.getLogger("muster.engine")
 
@@ -92,10 +92,11 @@ def run() -> dict[str, int]:
     done: dict[str, int] = {}
     for name, (lock, write) in REPAIRS.items():
         done[name] = _repair(name, lock, write)
-    done["hosts released by campaigns"] = campaign.release()
-    done["campaigns done"] = campaign.finish()
+    done["hosts released by campaigns"] = release.release()
+    done["campaigns done"] = release.finish()
     done["hosts given to the scheduler late"] = service.later()
     done["states past their limit"] = limits.judge()
+    done["brakes that are open"] = brakes.tell()
     if any(done.values()):
         log.info("reconciled: %s", ", ".join(f"{n} {name}" for name, n in done.items() if n))
     return done

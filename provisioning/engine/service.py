@@ -12,6 +12,8 @@ from fleet.lifecycle import Move
 FROM, GOAL = "validated", "in_service"
 BAD_HEALTH = ("critical", "warning")
 
+LEAVING = "SELECT id FROM fleet_device WHERE id = ANY(%s) AND state = 'in_service' ORDER BY id"
+
 STANDING = "SELECT id, seq, state, held, health FROM fleet_device WHERE id = ANY(%s) ORDER BY id"
 
 # The wish is kept with the operation that has it, under the number of the host's last transition: whatever moves the
@@ -59,6 +61,14 @@ def give(cursor: Any, asked: Mapping[int, tuple[int, Sequence[int]]]) -> None:
     lifecycle.move_each("host", moves, actor=lifecycle.system("engine"))
     if kept:
         cursor.execute(KEEP, sql.columns(kept))
+
+
+def leave(cursor: Any, devices: Sequence[int]) -> None:
+    """Take hosts out of service for planned work, those that are in it still. Brakes and devices are locked."""
+    if devices:
+        cursor.execute(LEAVING, [list(devices)])
+        ids = [row[0] for row in cursor.fetchall()]
+        lifecycle.move("host", ids, to="draining", actor=lifecycle.system("engine"), reason="a drain was asked for")
 
 
 def _against(state: str, held: int, health: str) -> str:

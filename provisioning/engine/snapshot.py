@@ -66,6 +66,7 @@ def host(row: dict[str, Any]) -> HostSnapshot:
         bmc_mac=row["bmc_mac"] or "",
         bmc_fingerprint=row["fingerprint"] or "",
         waived=frozenset(row["waived"] or ()),
+        scheduler=row["scheduler"],
     )
 
 

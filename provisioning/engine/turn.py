@@ -14,7 +14,7 @@ from django.db import close_old_connections
 from provisioning.agent.client import Agent
 from provisioning.bmc.client import Fleet
 from provisioning.bmc.types import Permit, Session
-from provisioning.engine import campaign, claim, sweep, write
+from provisioning.engine import claim, release, sweep, write
 from provisioning.engine.claim import Want
 from provisioning.engine.flight import Flight, kill_at
 from provisioning.engine.snapshot import seal
@@ -211,7 +211,7 @@ class Pump:
         """Let hosts begin that campaigns hold back, some time after others have ended."""
         if self.has_ended and time.monotonic() - self._released >= RELEASE_S:
             self.has_ended, self._released = False, time.monotonic()
-            await in_thread(self.outcomes_db, campaign.release)
+            await in_thread(self.outcomes_db, release.release)
 
     async def _renew(self) -> None:
         if time.monotonic() - self._renewed < RENEW_S or not self.fences:

@@ -22,10 +22,10 @@ from fleet import findings, lifecycle, sql
 from fleet.errors import MusterError
 from fleet.lifecycle import Move
 from fleet.states import allowed
-from provisioning.engine import effects, service
+from provisioning.engine import brakes, effects, service
 from provisioning.engine.chain import cancel_rest
 from provisioning.engine.text import clean
-from provisioning.operations.outcomes import Effect
+from provisioning.operations.outcomes import Effect, LeaveService
 from provisioning.operations.registry import KINDS
 
 log = logging.getLogger("muster.engine")
@@ -69,6 +69,7 @@ class Record:
 # A statement of its own: what waits for a lock inside a join may lose its row when it goes on (seen with pokes of the
 # boot service). After this, the update sees the rows as they are.
 LOCK = "SELECT id FROM provisioning_operation WHERE id = ANY(%s) ORDER BY device_id, id FOR UPDATE"
+SITES = "SELECT DISTINCT site_id FROM fleet_device WHERE id = ANY(%s)"
 LOCK_DEVICES = "SELECT id FROM fleet_device WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
 
 # Rows of one operation in a batch: all become steps, the last one is the operation's. A poke that came after the
@@ -168,6 +169,7 @@ def _write(records: Sequence[Record]) -> set[tuple[int, int]]:
     newest = {r.op: r.fence for r in sorted(records, key=lambda r: r.fence)}
     last = {r.op: r for r in records if r.fence == newest[r.op]}
     with transaction.atomic(), connection.cursor() as cursor:
+        _lock_brakes(cursor, records)
         cursor.execute(LOCK, [list(last)])
         results: dict[int, dict[str, Any]] = {}
         for r in records:
@@ -184,10 +186,22 @@ def _write(records: Sequence[Record]) -> set[tuple[int, int]]:
         cursor.execute(LOCK_DEVICES, [sorted({r.device for r in good})])
         _write_rows(cursor, good)
         evidence = effects.write(cursor, good)
+        service.leave(cursor, [r.device for r in good if _leaves(r)])
         ends = sorted((r for r in good if r.ended and r is last[r.op]), key=lambda r: r.device)
         if ends:
             _write_ends(cursor, ends, evidence)
     return kept
+
+
+def _lock_brakes(cursor: Any, records: Sequence[Record]) -> None:
+    """Before operations and devices, as everybody does who takes hosts out of service."""
+    if leaving := [r.device for r in records if _leaves(r) or (r.ended == "failed" and r.host_state == service.GOAL)]:
+        cursor.execute(SITES, [leaving])
+        brakes.lock(row[0] for row in cursor.fetchall())
+
+
+def _leaves(r: Record) -> bool:
+    return any(isinstance(effect, LeaveService) for effect in r.effects)
 
 
 def _row(r: Record, result: dict[str, Any]) -> dict[str, Any]:
@@ -251,7 +265,8 @@ def _write_ends(cursor: Any, ends: list[Record], evidence: dict[int, list[int]])
     findings.close(Q(domain="operation", device_id__in=mended), words="a later operation succeeded")
     findings.judge([r.device for r in ends], looked=True)
     hosts = [m for r in ends if (m := _host_move(r, evidence.get(r.op, [])))]
-    lifecycle.move_each("host", hosts, actor=actor)
+    may = brakes.admit([m.subject_id for m in hosts if m.to_state == "quarantined"])
+    lifecycle.move_each("host", [m for m in hosts if m.to_state != "quarantined" or m.subject_id in may], actor=actor)
     service.give(cursor, {r.device: (r.op, evidence.get(r.op, ())) for r in ends if _asks_for_service(r)})
     followed = [r.op for r in ends if r.ended == "succeeded"]
     if followed:

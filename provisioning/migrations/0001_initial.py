@@ -56,6 +56,33 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name="Brake",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("percent", models.PositiveSmallIntegerField(default=5)),
+                ("most", models.PositiveIntegerField(default=25)),
+                ("within_s", models.PositiveIntegerField(default=3600)),
+                ("override_until", models.DateTimeField(null=True)),
+                ("override_reason", models.TextField(blank=True, default="")),
+                (
+                    "override_by",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="fleet.actor",
+                    ),
+                ),
+                (
+                    "site",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="brake", to="fleet.site"
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
             name="Campaign",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -66,7 +93,22 @@ class Migration(migrations.Migration):
                 ("kind", models.TextField()),
                 ("select", models.JSONField(default=dict)),
                 ("params", models.JSONField(default=dict)),
+                ("waves", models.JSONField(default=list)),
+                (
+                    "sizes",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.PositiveIntegerField(), default=list, size=None
+                    ),
+                ),
                 ("at_once", models.PositiveIntegerField(null=True)),
+                ("bake_s", models.PositiveIntegerField(default=0)),
+                ("budget", models.PositiveIntegerField(null=True)),
+                ("floor", models.PositiveIntegerField(null=True)),
+                ("limits", models.JSONField(default=dict)),
+                ("opens", models.TimeField(null=True)),
+                ("closes", models.TimeField(null=True)),
+                ("until", models.DateTimeField(null=True)),
+                ("on_common_cause", models.BooleanField(default=False)),
                 ("hosts", models.PositiveIntegerField(default=0)),
                 ("reason", models.TextField(blank=True, default="")),
                 ("asked_at", models.DateTimeField(auto_now_add=True)),
@@ -97,6 +139,8 @@ class Migration(migrations.Migration):
                 ("head", models.BinaryField(default=b"")),
                 ("kind", models.TextField()),
                 ("chain_n", models.PositiveSmallIntegerField(default=0)),
+                ("wave", models.PositiveSmallIntegerField(default=0)),
+                ("excused", models.BooleanField(default=False)),
                 ("mutating", models.BooleanField(default=True)),
                 ("params", models.JSONField(default=dict)),
                 ("reason", models.TextField(blank=True, default="")),

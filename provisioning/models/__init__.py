@@ -1,7 +1,18 @@
 """All tables of the provisioning app."""
 
 from provisioning.models.boots import BootRequest, BootWindow, Image
-from provisioning.models.campaigns import Campaign
+from provisioning.models.campaigns import Brake, Campaign
 from provisioning.models.operations import Intent, LogLine, Operation, Step, WorkerProcess
 
-__all__ = ["BootRequest", "BootWindow", "Campaign", "Image", "Intent", "LogLine", "Operation", "Step", "WorkerProcess"]
+__all__ = [
+    "BootRequest",
+    "BootWindow",
+    "Brake",
+    "Campaign",
+    "Image",
+    "Intent",
+    "LogLine",
+    "Operation",
+    "Step",
+    "WorkerProcess",
+]

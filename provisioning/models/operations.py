@@ -12,7 +12,8 @@ class Operation(Subject):
     after: the operation of the same chain that must succeed first; cleared when it has. wake_at: when to look next,
     empty while it is held back by its campaign. fence: the number of the newest claim; a write with an older one writes
     nothing. pokes: counts what happened from outside (a boot event, a cancel), so that none falls between two looks.
-    result: what its steps found, at most 64 kB. seen: the last observation, in words.
+    result: what its steps found, at most 64 kB. seen: the last observation, in words. wave: of its campaign, from 1.
+    excused: it failed, and a person let its campaign go on all the same; it counts no more.
     Written often, so it has no index but those that something reads by.
     """
 
@@ -22,6 +23,8 @@ class Operation(Subject):
     campaign = models.ForeignKey(Campaign, models.PROTECT, null=True, related_name="operations", db_index=False)
     after = models.ForeignKey("self", models.PROTECT, null=True, related_name="followers", db_index=False)
     chain_n = models.PositiveSmallIntegerField(default=0)
+    wave = models.PositiveSmallIntegerField(default=0)
+    excused = models.BooleanField(default=False)
     mutating = models.BooleanField(default=True)
     params = models.JSONField(default=dict)
     actor = models.ForeignKey(Actor, models.PROTECT, related_name="+", db_index=False)

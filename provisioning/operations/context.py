@@ -28,6 +28,7 @@ class HostSnapshot:
     bmc_mac: str
     bmc_fingerprint: str
     waived: frozenset[str]
+    scheduler: str = "none"
 
 
 @dataclass(frozen=True)

@@ -72,11 +72,27 @@ class IntoService:
 
 
 @dataclass(frozen=True)
+class LeaveService:
+    """Take the host out of service, for planned work."""
+
+
+@dataclass(frozen=True)
 class LoginRefused:
     """The BMC refused our login; two in a row open the breaker for everybody."""
 
 
-Effect = Evidence | OpenFinding | OpenWindow | CloseWindow | BmcSeen | HostSeen | PartsSeen | IntoService | LoginRefused
+Effect = (
+    Evidence
+    | OpenFinding
+    | OpenWindow
+    | CloseWindow
+    | BmcSeen
+    | HostSeen
+    | PartsSeen
+    | IntoService
+    | LeaveService
+    | LoginRefused
+)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from fleet import lifecycle
 from fleet.errors import BadValue, NotFound, WrongState
 from fleet.models import Device, Transition
-from provisioning.engine import ask, campaign, claim
+from provisioning.engine import ask, campaign, claim, release
 from provisioning.models import Campaign, Operation
 from provisioning.operations.outcomes import Fail, Wait
 from provisioning.operations.registry import CHAINS
@@ -161,33 +161,33 @@ class TestLimit:
         start(6, at_once=2)
         assert len(due()) == 2
         for _ in range(3):
-            campaign.release()
+            release.release()
         assert len(due()) == 2, "nobody has ended"
         end(due()[0], "failed")
-        assert campaign.release() == 1 and len(due()) == 2
+        assert release.release() == 1 and len(due()) == 2
         end(due()[0], "cancelled")
         end(due()[0], "cancelled")
-        assert campaign.release() == 2 and len(due()) == 2
+        assert release.release() == 2 and len(due()) == 2
 
     def test_a_host_keeps_its_place_until_its_chain_has_ended(self):
         start(2, at_once=1)
         first = due()[0].device_id
         for _ in BRING_UP:
-            assert campaign.release() == 0
+            assert release.release() == 0
             (operation,) = due()
             assert operation.device_id == first
             end(operation)
-        assert campaign.release() == 1
+        assert release.release() == 1
         assert due()[0].device_id != first
 
     def test_a_lost_operation_keeps_its_place(self):
         start(2, at_once=1)
         end(due()[0], "lost")
-        assert campaign.release() == 0
+        assert release.release() == 0
 
     def test_more_than_there_are_is_all(self):
         start(2, at_once=50)
-        assert len(due()) == 2 and campaign.release() == 0
+        assert len(due()) == 2 and release.release() == 0
 
 
 @pytest.mark.usefixtures("db")
@@ -202,7 +202,7 @@ class TestStopAndGo:
         Operation.objects.update(wake_at=LONG_AGO)
         assert self.move(made, "paused").state == "paused"
         assert [row["id"] for row in claim.claim(room=10, worker="m:1:1")] == [running.pk]
-        assert campaign.release() == 0
+        assert release.release() == 0
         self.move(made, "running")
         assert len(claim.claim(room=10, worker="m:1:1")) > 0
 
@@ -251,12 +251,12 @@ class TestStopAndGo:
 class TestEnd:
     def test_done_when_nothing_of_it_can_move_by_itself(self):
         made = start(2)
-        assert campaign.finish() == 0
+        assert release.finish() == 0
         one, other = due()
         end(one, "failed")
-        assert campaign.finish() == 0
+        assert release.finish() == 0
         end(other, "failed")
-        assert campaign.finish() == 1
+        assert release.finish() == 1
         made.refresh_from_db()
         assert made.state == "done"
 
@@ -264,7 +264,7 @@ class TestEnd:
         start(1)
         (operation,) = due()
         end(operation, "failed")
-        assert campaign.finish() == 1
+        assert release.finish() == 1
         ask.retry(operation_id=operation.pk, actor=make.actor(), reason="BMC replaced")
         assert claim.next_due() is not None
         Operation.objects.filter(pk=operation.pk).update(wake_at=LONG_AGO)
@@ -277,12 +277,12 @@ class TestEnd:
         lifecycle.move("operation", [operation.pk], to="active", actor=make.actor("S"), reason="claimed")
         if state == "lost":
             lifecycle.move("operation", [operation.pk], to="lost", actor=make.actor("S"), reason="who knows")
-        assert campaign.finish() == 0
+        assert release.finish() == 0
 
     def test_not_while_hosts_are_held_back(self):
         start(2, at_once=1)
         end(due()[0], "failed")
-        assert campaign.finish() == 0
+        assert release.finish() == 0
 
 
 class TestRaces:
@@ -313,7 +313,7 @@ class TestRaces:
         Operation.objects.filter(pk=operation.pk).update(ended_at=Now())
         with transaction.atomic():
             getattr(ask, verb)(operation_id=operation.pk, actor=make.actor("L"), reason="cable mended")
-            finishing, answers = self.in_thread(campaign.finish)
+            finishing, answers = self.in_thread(release.finish)
             eventually(lambda: somebody_waits() or not finishing.is_alive(), within_s=20)
             assert answers == []
         finishing.join(30)
@@ -324,7 +324,7 @@ class TestRaces:
     def test_one_that_was_done_first_stays_done_and_the_operation_goes_on_by_itself(self, real_db):
         made, operation = self.failed()
         with transaction.atomic():
-            assert campaign.finish() == 1
+            assert release.finish() == 1
             work = partial(ask.retry, operation_id=operation.pk, actor=make.actor(), reason="cable mended")
             retrying, answers = self.in_thread(work)
             eventually(lambda: somebody_waits() or not retrying.is_alive(), within_s=20)

@@ -13,7 +13,7 @@ from typing import Any
 
 from fleet import lifecycle
 from fleet.models import Bmc, Device, Transition
-from provisioning.engine import ask, campaign
+from provisioning.engine import ask, campaign, release
 from provisioning.models import Campaign, Intent, Operation, Step
 from provisioning.operations.registry import KINDS
 from tests.provisioning.engine.test_campaign import begin as begin_campaign
@@ -219,7 +219,7 @@ def test_a_bring_up_loses_and_doubles_nothing_whatever_is_killed(real_db):
     killed(lab, "validate:start:after")
     finished(lab)
     check(lab, {})
-    assert campaign.finish() == 1 and Campaign.objects.get(pk=made.pk).state == "done"
+    assert release.finish() == 1 and Campaign.objects.get(pk=made.pk).state == "done"
     for host in Device.objects.filter(kind="host"):
         moves = Transition.objects.filter(subject_kind="host", subject_id=host.pk).order_by("seq")
         assert [m.to_state for m in moves] == [*STATES, "in_service"], host.name

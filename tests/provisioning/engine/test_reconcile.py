@@ -8,7 +8,7 @@ from django.db import connection, transaction
 
 from fleet import holds, lifecycle
 from fleet.models import Device, Hold, IdempotencyKey
-from provisioning.engine import campaign, claim, reconcile
+from provisioning.engine import campaign, claim, reconcile, release
 from provisioning.models import BootWindow, Operation
 from tests.provisioning.engine.test_campaign import due, end, start
 from tests.provisioning.engine.test_claims import set_row
@@ -177,7 +177,7 @@ class TestCampaigns:
         assert done["campaigns done"] == 1
         made.refresh_from_db()
         assert made.state == "done"
-        assert campaign.finish() == 0
+        assert release.finish() == 0
 
 
 @pytest.mark.parametrize("what", ["a hold that is over", "an operation that has ended"])
