@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
-from fleet.api import findings, holds
+from fleet.api import evidence, findings, holds, inventory, plans
 from fleet.api import hosts as host_list
 from fleet.http.api import Api
 from fleet.pages import lists
@@ -14,7 +14,7 @@ from provisioning.api import operations as operations_api
 from provisioning.pages import campaigns, host, now, operations
 
 api = Api()
-FLEET_API = (host_list, holds, findings)
+FLEET_API = (host_list, inventory, holds, findings, evidence, plans)
 PROVISIONING_API = (hosts_api, operations_api, campaigns_api, transitions, acts, summary, events)
 for module in (*FLEET_API, *PROVISIONING_API):
     api.add_router("", module.router)

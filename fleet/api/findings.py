@@ -1,4 +1,4 @@
-"""Findings: list, acknowledge, close; and the evidence behind them."""
+"""Findings: list, acknowledge, close."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -50,19 +50,6 @@ class FindingRow(Schema):
     by_hand: bool
 
 
-class EvidenceOut(Schema):
-    """One observation as it came."""
-
-    id: int
-    at: datetime
-    kind: str
-    device_id: int | None
-    operation_id: int | None
-    words: str
-    data: Any
-    file_id: int | None
-
-
 class FindingFilters(Paged):
     """host: name. open: true for those that stand, false for those that were closed."""
 
@@ -79,6 +66,13 @@ def list_findings(request: PageRequest, filters: Query[FindingFilters]) -> Any:
     found = findings.select(filters.model_dump(), request.who.sites("read"))
     rows, after = paging.page(found, by="id", cursor=filters.cursor, limit=filters.limit, descending=True)
     return {"items": findings.ready(rows), "next": after}
+
+
+@router.get("/findings/{id}", auth=Bearer("read"), response=answers(FindingRow))
+def get_finding(request: PageRequest, id: Id) -> Any:
+    """One finding."""
+    findings.place(id, request.who.sites("read"))
+    return findings.one(id)
 
 
 class Why(Asked):
@@ -106,9 +100,3 @@ def _handle(request: PageRequest, finding_id: int, body: Why, act: Callable[...,
     rights.demand(request.who, "finding", sites=[site or NO_SITE])
     act(finding_id=finding_id, reason=body.reason, actor=request.actor)
     return 200, findings.one(finding_id)
-
-
-@router.get("/evidence/{id}", auth=Bearer("read"), response=answers(EvidenceOut))
-def get_evidence(request: PageRequest, id: Id) -> Any:
-    """One observation."""
-    return findings.evidence(id, request.who.sites("read"))

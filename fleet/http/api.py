@@ -175,9 +175,12 @@ class Api(NinjaAPI):
         schema = super().get_openapi_schema(path_prefix=path_prefix, path_params=path_params)
         for methods in schema["paths"].values():
             for details in methods.values():
+                media = details.pop("x-media", None)
                 for status, answer in details["responses"].items():
                     if int(status) >= 400:
                         answer["content"] = {PROBLEM: answer["content"]["application/json"]}
+                    elif media:
+                        answer["content"] = {media: {"schema": {"type": "string"}}}
         return schema
 
 

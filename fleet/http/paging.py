@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from fleet.errors import BadValue
 
 DEFAULT = 100
-MOST = 500
+MOST = 1000
 BIGINT = 2**63 - 1
 NUMBERS = ("id", "seq")
 

@@ -1,13 +1,13 @@
-"""Findings as lists, evidence as one."""
+"""Findings as lists and as one."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from fleet.errors import NotFound
 from fleet.findings import NOT_BY_HAND
-from fleet.models import Device, Evidence, Finding
+from fleet.models import Finding
 from fleet.reads.rows import Columns, Sites, named, scoped
 
 COLUMNS: Columns = {
@@ -33,7 +33,6 @@ COLUMNS: Columns = {
     "closed_by": "closed_by__name",
     "closed_words": "closed_words",
 }
-EVIDENCE = ("id", "at", "kind", "device_id", "operation_id", "words", "data", "file_id")
 
 
 def select(filters: Mapping[str, Any], sites: Sites) -> QuerySet[Finding, dict[str, Any]]:
@@ -66,14 +65,3 @@ def place(finding_id: int, sites: Sites) -> tuple[int | None, int | None]:
         raise NotFound(f"there is no finding {finding_id}", field="id", value=finding_id)
     device_id, site_id = row
     return device_id, site_id
-
-
-def evidence(evidence_id: int, sites: Sites) -> dict[str, Any]:
-    """One observation as it came. Raises NotFound (404), also for one of a host that one may not see."""
-    found = Evidence.objects.filter(pk=evidence_id)
-    if sites is not None:
-        found = found.filter(Q(device_id__in=Device.objects.filter(site_id__in=sites).values("pk")))
-    row: dict[str, Any] | None = found.values(*EVIDENCE).first()
-    if row is None:
-        raise NotFound(f"there is no evidence {evidence_id}", field="id", value=evidence_id)
-    return row

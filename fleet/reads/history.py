@@ -5,6 +5,7 @@ from typing import Any
 from django.db.models import BooleanField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
+from fleet.errors import NotFound
 from fleet.models import Transition
 from fleet.reads.rows import Columns, Sites, named
 from fleet.states import KINDS
@@ -49,3 +50,11 @@ def _seen(sites: frozenset[int]) -> Q:
 def ready(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of a page under their names."""
     return [named(row, COLUMNS) for row in found]
+
+
+def one(transition_id: int, sites: Sites) -> dict[str, Any]:
+    """One transition as a row. Raises NotFound (404), also for one of a subject that one may not see."""
+    row = transitions(sites, pk=transition_id).first()
+    if row is None:
+        raise NotFound(f"there is no transition {transition_id}", field="id", value=transition_id)
+    return named(row, COLUMNS)

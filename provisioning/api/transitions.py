@@ -41,6 +41,12 @@ def list_transitions(request: PageRequest, filters: Query[TransitionFilters]) ->
     return {"items": history.ready(rows), "next": after}
 
 
+@router.get("/transitions/{id}", auth=Bearer("read"), response=answers(TransitionRow))
+def get_transition(request: PageRequest, id: Id) -> Any:
+    """One transition."""
+    return history.one(id, request.who.sites("read"))
+
+
 class MoveIn(Asked):
     """Move one host (by name or id) or several. force: to quarantined, although an operation is under way."""
 

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from fleet import holds, second
-from fleet.models import Evidence, Finding, Part
+from fleet.models import CableEnd, Evidence, Finding, Part, PlanVersion, Port, Transition
 from provisioning.engine import campaign
 from provisioning.models import Intent, Operation, Step
 from tests.support import make, people, routes
@@ -39,7 +39,21 @@ def fleet(n):
         Step.objects.create(**common, n=0, name="contact", started_at=now, ended_at=now, outcome="retry")
         Intent.objects.create(**common, step=0, device=hosts[0], what="reset", at=now)
     act = second.ask(act="retire", hosts=[h.pk for h in hosts], reason="x", actor=actor)
-    return {"act": act, "host": hosts[0], "operation": operation, "campaign": made, "evidence": seen}
+    port = Port.objects.create(device=hosts[0], name="mlx5_0")
+    cable = make.subject("cable", "planned")
+    CableEnd.objects.create(cable_id=cable, end="a", port=port)
+    plan = PlanVersion.objects.create(sha256="x", actor=actor)
+    inventory = {"ports": port.pk, "cables": cable, "plans": plan.pk, "devices": hosts[0].pk}
+    inventory |= {"parts": Part.objects.earliest("id").pk, "findings": Finding.objects.earliest("id").pk}
+    inventory["transitions"] = Transition.objects.earliest("id").pk
+    return {
+        "inventory": inventory,
+        "act": act,
+        "host": hosts[0],
+        "operation": operation,
+        "campaign": made,
+        "evidence": seen,
+    }
 
 
 def count(get, path):
@@ -56,6 +70,7 @@ def counts(n):
     one = fleet(n)
     of = {"hosts": one["host"].pk, "operations": one["operation"].pk, "campaigns": one["campaign"].pk}
     of |= {"evidence": one["evidence"].pk, "acts": one["act"].pk}
+    of |= one["inventory"]
     client, program, found = people.signed_in("operator"), people.program("operator"), {}
     for page in PAGES:
         path = page.route.replace("<str:name>", one["host"].name).replace(
@@ -68,7 +83,7 @@ def counts(n):
     found["page /hosts/ filtered"] = count(client.get, "/hosts/?state=cabled")
     found["page /campaigns/ with a review"] = count(client.get, "/campaigns/?state=cabled")
     for endpoint in GETS:
-        path = endpoint.path.replace("{id}", str(of.get(endpoint.path.split("/")[1])))
+        path = endpoint.path.replace("{id}", str(of.get(endpoint.path.split("/")[1]))).replace("{file}", "devices.csv")
         found[f"api GET {endpoint.path}"] = count(program.get, path)
     found["api GET /hosts/{id}?at="] = count(
         lambda path: program.get(path, at=timezone.now().isoformat()), f"/hosts/{of['hosts']}"

@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import (
 
 from fleet import findings, holds
 from fleet.findings import Found
-from fleet.models import Evidence, Finding
+from fleet.models import CableEnd, Evidence, Finding, Part, PartMove, PlanVersion, Port, Transition
 from tests.support import make, people
 
 pytestmark = pytest.mark.api
@@ -46,6 +46,12 @@ def real_ids(real_db):
     act = people.program("admin").post("/transitions", {**retire, "to": "retired"}).json()
     kinds = ("fan", "psu", "outcome_unknown")
     findings.open([Found("operation", kind, "info", "x", hosts[0].pk) for kind in kinds])
+    port = Port.objects.create(device=hosts[0], name="mlx5_0")
+    cable = make.subject("cable", "planned")
+    CableEnd.objects.create(cable_id=cable, end="a", port=port)
+    part = Part.objects.create(kind="gpu", serial="G1", device=hosts[0], slot="1")
+    PartMove.objects.create(part=part, to_device=hosts[0], actor=actor)
+    plan = PlanVersion.objects.create(sha256="5e" * 32, actor=actor)
     hold = holds.place(device_id=hosts[0].pk, kind="debug", reason="look at it", actor=actor)
     return {
         "hosts": [h.pk for h in hosts],
@@ -53,6 +59,12 @@ def real_ids(real_db):
         "campaigns": [campaign["id"]],
         "evidence": [Evidence.objects.get().pk],
         "holds": [hold.pk],
+        "devices": [hosts[0].pk],
+        "ports": [port.pk],
+        "cables": [cable],
+        "parts": [part.pk],
+        "plans": [plan.pk],
+        "transitions": [Transition.objects.earliest("id").pk],
         "acts": [act["id"]],
         "findings": [f.pk for f in Finding.objects.all()],
     }

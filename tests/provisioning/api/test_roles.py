@@ -11,7 +11,7 @@ ENDPOINTS = routes.endpoints()
 
 
 def call(program, endpoint):
-    path = endpoint.path.replace("{id}", "1")
+    path = endpoint.path.replace("{id}", "1").replace("{file}", "devices.csv")
     return program.get(path) if endpoint.method == "GET" else program.post(path, {})
 
 
