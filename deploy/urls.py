@@ -3,21 +3,15 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
-from fleet.api import evidence, findings, holds, inventory, plans
-from fleet.api import hosts as host_list
+import fleet.api
+import provisioning.api
 from fleet.http.api import Api
 from fleet.pages import lists
-from provisioning.api import acts, events, summary, transitions
-from provisioning.api import campaigns as campaigns_api
-from provisioning.api import hosts as hosts_api
-from provisioning.api import operations as operations_api
 from provisioning.pages import campaigns, host, now, operations
 
 api = Api()
-FLEET_API = (host_list, inventory, holds, findings, evidence, plans)
-PROVISIONING_API = (hosts_api, operations_api, campaigns_api, transitions, acts, summary, events)
-for module in (*FLEET_API, *PROVISIONING_API):
-    api.add_router("", module.router)
+for router in (*fleet.api.ROUTERS, *provisioning.api.ROUTERS):
+    api.add_router("", router)
 
 sign_in = LoginView.as_view(template_name="sign_in.html", redirect_authenticated_user=True)
 

@@ -159,15 +159,9 @@ def ready(noun: Noun, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def one(noun: Noun, key: int | str, sites: Sites) -> dict[str, Any]:
     """One row by its number or, when it is none, its natural name. Raises NotFound (404), also for other sites."""
-    number = int(key) if isinstance(key, int) or is_number(key) else None
-    where = {"pk": number} if number is not None else {noun.called: key}
-    row = select(noun, {}, sites).filter(**where).first()
+    called = hosts.name_or_id(key) if isinstance(key, str) else key
+    column = "id" if isinstance(called, int) else noun.called
+    row = select(noun, {}, sites).filter(**{column: called}).first()
     if row is None:
-        field_name = "id" if number is not None else noun.called
-        raise NotFound(f"there is no {noun.word} {key}", field=field_name, value=key)
+        raise NotFound(f"there is no {noun.word} {key}", field=column, value=key)
     return named(row, noun.columns)
-
-
-def is_number(text: str) -> bool:
-    """Whether this is the number of a row and no name."""
-    return text.isascii() and text.isdecimal() and len(text) < 19
