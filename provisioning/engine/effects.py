@@ -24,7 +24,8 @@ from provisioning.operations.outcomes import (
 BREAKER_REFUSALS = 2
 BREAKER_S = 15 * 60
 DATA_LIMIT = 60_000
-ADOPT_S = 10 * 60
+# Within the hour that an idle ramdisk goes on asking, and long enough for a take-over, whose time is never scaled.
+ADOPT_S, ADOPT_REAL_S = 50 * 60, 90
 
 
 class HasEffects(Protocol):
@@ -172,7 +173,7 @@ def _open_windows(cursor: Any, found: list[tuple[HasEffects, OpenWindow]]) -> No
     rows = [
         (r.op, r.device, w.mode, w.delivery, json.dumps(w.orders), w.uri_sha256) for _, (r, w) in sorted(last.items())
     ]
-    cursor.execute(OPEN_WINDOW, [ADOPTED, *sql.columns(rows), pace.seconds(ADOPT_S)])
+    cursor.execute(OPEN_WINDOW, [ADOPTED, *sql.columns(rows), max(pace.seconds(ADOPT_S), ADOPT_REAL_S)])
 
 
 def _columns(cursor: Any, table: str, key: str, allowed: tuple[str, ...], found: list[tuple[HasEffects, Any]]) -> None:
