@@ -28,8 +28,21 @@ def eventually(condition: Callable[[], T], *, within_s: float = 30, every_s: flo
         time.sleep(every_s)
 
 
-def somebody_waits() -> bool:
-    """Whether a connection waits for a lock that another one holds."""
+# A wait for a row is one for a transaction, which belongs to no database: its owner's other locks tell which one it is.
+# Never pg_stat_activity: what it shows stands still within a transaction.
+WAITING = """
+SELECT count(DISTINCT w.pid) FROM pg_locks w JOIN pg_locks h ON h.pid = w.pid
+JOIN pg_database d ON d.oid = h.database AND d.datname = current_database() WHERE NOT w.granted
+"""
+
+
+def how_many_wait() -> int:
+    """Connections to this database that wait for a lock which another one holds."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool(cursor.fetchone()[0])
+        cursor.execute(WAITING)
+        return int(cursor.fetchone()[0])
+
+
+def somebody_waits() -> bool:
+    """Whether any does."""
+    return how_many_wait() > 0

@@ -12,10 +12,10 @@ from fleet.models import Device, Finding, Transition
 from provisioning.engine import ask, claim, moves, write
 from provisioning.models import BootWindow, Intent, Operation, Step
 from tests.provisioning.engine.test_claims import record
-from tests.provisioning.engine.test_intents import somebody_waits, want
+from tests.provisioning.engine.test_intents import want
 from tests.provisioning.engine.test_moves import chain_on
 from tests.support import make
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, somebody_waits
 
 ME = "machine:1:1"
 

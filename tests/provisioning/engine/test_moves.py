@@ -11,9 +11,8 @@ from fleet.models import ROLES, ActRequest, Device, Transition
 from fleet.states import HOST_EDGES, HOST_STATES, allowed
 from provisioning.engine import ask, claim, moves, service
 from provisioning.models import Operation
-from tests.provisioning.engine.test_intents import somebody_waits
 from tests.support import make
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, how_many_wait, somebody_waits
 
 PEOPLE = [r for r in ROLES if r not in "RS"]
 EDGES = sorted({(e.from_state, e.to_state) for e in HOST_EDGES if e.from_state})
@@ -196,7 +195,7 @@ def test_no_operation_starts_on_a_host_that_is_being_moved(real_db):
         asker, asked = in_thread(lambda: ask_install(host))
         eventually(somebody_waits, within_s=20)
         retrier, retried = in_thread(lambda: retry(failed))
-        eventually(two_wait, within_s=20)
+        eventually(lambda: how_many_wait() == 2, within_s=20)
     asker.join(30)
     retrier.join(30)
     assert [e[0].title for e in (asked, retried)] == [
@@ -204,12 +203,6 @@ def test_no_operation_starts_on_a_host_that_is_being_moved(real_db):
         for h in (host, other)
     ]
     assert not Operation.objects.filter(state="queued").exists()
-
-
-def two_wait():
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
-        return cursor.fetchone()[0] > 1
 
 
 def test_no_host_moves_while_an_operation_is_being_asked_for(real_db):
