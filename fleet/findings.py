@@ -64,7 +64,7 @@ ON CONFLICT (stable_id) WHERE closed_at IS NULL DO UPDATE SET seen_at = now(), w
     array_position(%(severities)s::text[], excluded.severity))]
 """
 
-LOCK_DEVICES = "SELECT id FROM fleet_device WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
+DEVICES_FOR_NO_KEY_UPDATE = "SELECT id FROM fleet_device WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
 
 # The worst that is open. With nothing open, a device whose BMC we have never seen is as unknown as before.
 HEALTH = """
@@ -187,4 +187,4 @@ def _lock(devices: Iterable[int]) -> None:
     """In the order of their ids, before any finding of theirs: whoever judges a device sees all that others wrote."""
     if ids := sorted(set(devices)):
         with connection.cursor() as cursor:
-            cursor.execute(LOCK_DEVICES, [ids])
+            cursor.execute(DEVICES_FOR_NO_KEY_UPDATE, [ids])

@@ -13,6 +13,7 @@ from django.db import connection, transaction
 
 from fleet import lifecycle, sql
 from fleet.profiles import profile_spec
+from provisioning.engine.locks import DEVICES_FOR_UPDATE, OPERATIONS_FOR_UPDATE
 from provisioning.models import WorkerProcess
 from provisioning.operations import pace
 
@@ -91,11 +92,9 @@ WHERE o.state IN ('queued', 'active') AND o.after_id IS NULL AND o.wake_at IS NO
   AND (o.state = 'active' OR c.id IS NULL OR c.state IN ('running', 'done'))
 """
 
-# The guard is the intent: whatever it checks is a column of a row that LOCK has locked, in the order of device ids.
-LOCK = """
-SELECT o.id FROM provisioning_operation o JOIN fleet_device d ON d.id = o.device_id
-WHERE o.id = ANY(%s) ORDER BY d.id FOR UPDATE OF o, d
-"""
+DEVICES_OF = "SELECT device_id FROM provisioning_operation WHERE id = ANY(%s) AND device_id IS NOT NULL"
+
+# The guard is the intent: whatever it checks is a column of a row that is locked by now.
 INTEND = """
 WITH w AS (
   SELECT * FROM unnest(%(op)s::bigint[], %(fence)s::bigint[], %(step)s::int[], %(attempt)s::int[], %(what)s::text[],
@@ -149,7 +148,14 @@ WHERE b.device_id = r.device AND (r.state <> '' OR b.session_worker = r.worker)
 """
 
 
-FREE = "UPDATE provisioning_operation SET claimed_until = now() WHERE claimed_by = ANY(%s) AND claimed_until > now()"
+CLAIMED = """
+SELECT id FROM provisioning_operation WHERE claimed_by = ANY(%s) AND claimed_until > now()
+ORDER BY device_id, id FOR UPDATE
+"""
+FREE = """
+UPDATE provisioning_operation SET claimed_until = now()
+WHERE id = ANY(%s) AND claimed_by = ANY(%s) AND claimed_until > now()
+"""
 
 
 @dataclass(frozen=True)
@@ -190,6 +196,7 @@ def claim(*, room: int, worker: str) -> list[dict[str, Any]]:
         fresh = [row[0] for row in claimed if row[1] == "queued"]
         if fresh:
             lifecycle.move("operation", fresh, to="active", actor=lifecycle.system("engine"), reason="claimed")
+            cursor.execute(DEVICES_FOR_UPDATE, [[row[2] for row in claimed if row[1] == "queued"]])
             cursor.execute(ACTIVE, [fresh])
         cursor.execute(SNAPSHOT, {"ids": ids})
         rows = sql.rows(cursor)
@@ -200,8 +207,10 @@ def claim(*, room: int, worker: str) -> list[dict[str, Any]]:
 
 def renew(ops: Sequence[tuple[int, int]]) -> None:
     """Keep the claims of what is in flight: (operation, fence)."""
-    with connection.cursor() as cursor:
-        cursor.execute(RENEW, {"claim_s": CLAIM_S, "ids": [o for o, _ in ops], "fences": [f for _, f in ops]})
+    ids, fences = [o for o, _ in ops], [f for _, f in ops]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(OPERATIONS_FOR_UPDATE, [ids])
+        cursor.execute(RENEW, {"claim_s": CLAIM_S, "ids": ids, "fences": fences})
 
 
 def next_due() -> float | None:
@@ -218,7 +227,9 @@ def intend(wants: Sequence[Want]) -> list[tuple[str, int | None]]:
     arguments: dict[str, Any] = {name: [getattr(w, name) for w in wants] for name in names}
     arguments |= {"hour": pace.seconds(3600), "call_s": CALL_TIMEOUT_S, "cap": POWER_ACTIONS_AN_HOUR}
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(LOCK, [arguments["op"]])
+        cursor.execute(OPERATIONS_FOR_UPDATE, [arguments["op"]])
+        cursor.execute(DEVICES_OF, [arguments["op"]])
+        cursor.execute(DEVICES_FOR_UPDATE, [[row[0] for row in cursor.fetchall()]])
         cursor.execute(INTEND, arguments)
         found = {n: (refusal, intent) for n, refusal, intent in cursor.fetchall()}
     return [found.get(n, ("fence", None)) for n in range(1, len(wants) + 1)]
@@ -244,5 +255,7 @@ def register() -> int:
         WorkerProcess.objects.update_or_create(
             name=name, defaults={"machine": machine, "pid": int(pid), "started": started, "seen_at": now}
         )
-        cursor.execute(FREE, [[w.name for w in dead]])
+        gone = [w.name for w in dead]
+        cursor.execute(CLAIMED, [gone])
+        cursor.execute(FREE, [[row[0] for row in cursor.fetchall()], gone])
         return int(cursor.rowcount)

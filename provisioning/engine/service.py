@@ -6,7 +6,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from fleet import lifecycle, sql
-from fleet.findings import LOCK_DEVICES
+from fleet.findings import DEVICES_FOR_NO_KEY_UPDATE
 from fleet.lifecycle import Move
 
 FROM, GOAL = "validated", "in_service"
@@ -84,7 +84,7 @@ def later() -> int:
         cursor.execute(WAITING, _waiting(None))
         if not (ids := [row[0] for row in cursor.fetchall()]):
             return 0
-        cursor.execute(LOCK_DEVICES, [ids])
+        cursor.execute(DEVICES_FOR_NO_KEY_UPDATE, [ids])
         cursor.execute(WAITING, _waiting(ids))
         words = "no hold any more, health ok: as operation {} has asked for"
         moves = [Move(d, GOAL, words.format(op), "", tuple(proof)) for d, op, proof in cursor.fetchall()]

@@ -24,6 +24,7 @@ from fleet.lifecycle import Move
 from fleet.states import allowed
 from provisioning.engine import brakes, effects, service
 from provisioning.engine.chain import cancel_rest
+from provisioning.engine.locks import DEVICES_FOR_UPDATE
 from provisioning.engine.text import clean
 from provisioning.operations.outcomes import Effect, LeaveService
 from provisioning.operations.registry import KINDS
@@ -68,9 +69,13 @@ class Record:
 
 # A statement of its own: what waits for a lock inside a join may lose its row when it goes on (seen with pokes of the
 # boot service). After this, the update sees the rows as they are.
-LOCK = "SELECT id FROM provisioning_operation WHERE id = ANY(%s) ORDER BY device_id, id FOR UPDATE"
+# Behind what has ended the rest of its chain begins, or is cancelled: it is on the same host, and locked with it.
+LOCK = """
+SELECT id FROM provisioning_operation
+WHERE id = ANY(%s) OR (device_id = ANY(%s) AND state = 'queued' AND after_id IS NOT NULL)
+ORDER BY device_id, id FOR UPDATE
+"""
 SITES = "SELECT DISTINCT site_id FROM fleet_device WHERE id = ANY(%s)"
-LOCK_DEVICES = "SELECT id FROM fleet_device WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
 
 # Rows of one operation in a batch: all become steps, the last one is the operation's. A poke that came after the
 # snapshot makes the operation due at once, so nothing from outside falls between two looks.
@@ -170,7 +175,7 @@ def _write(records: Sequence[Record]) -> set[tuple[int, int]]:
     last = {r.op: r for r in records if r.fence == newest[r.op]}
     with transaction.atomic(), connection.cursor() as cursor:
         _lock_brakes(cursor, records)
-        cursor.execute(LOCK, [list(last)])
+        cursor.execute(LOCK, [list(last), [r.device for r in last.values() if r.ended]])
         results: dict[int, dict[str, Any]] = {}
         for r in records:
             if r.fence == newest[r.op]:
@@ -183,7 +188,7 @@ def _write(records: Sequence[Record]) -> set[tuple[int, int]]:
             log.warning("outcomes of %s came too late: another worker has them", late)
         if not good:
             return kept
-        cursor.execute(LOCK_DEVICES, [sorted({r.device for r in good})])
+        cursor.execute(DEVICES_FOR_UPDATE, [sorted({r.device for r in good})])
         _write_rows(cursor, good)
         evidence = effects.write(cursor, good)
         service.leave(cursor, [r.device for r in good if _leaves(r)])
