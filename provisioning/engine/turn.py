@@ -9,8 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from django.db import close_old_connections
+from django.db import Error, close_old_connections
 
+from fleet.errors import MusterError
 from provisioning.agent.client import Agent
 from provisioning.bmc.client import Fleet
 from provisioning.bmc.types import Permit, Session
@@ -211,13 +212,22 @@ class Pump:
         """Let hosts begin that campaigns hold back, some time after others have ended."""
         if self.has_ended and time.monotonic() - self._released >= RELEASE_S:
             self.has_ended, self._released = False, time.monotonic()
-            await in_thread(self.outcomes_db, release.release)
+            await self._try("campaigns let nobody begin", release.release)
 
     async def _renew(self) -> None:
         if time.monotonic() - self._renewed < RENEW_S or not self.fences:
             return
-        self._renewed = time.monotonic()
-        await in_thread(self.outcomes_db, claim.renew, list(self.fences.items()))
+        renewed = await self._try("claims were not renewed", claim.renew, list(self.fences.items()))
+        self._renewed = time.monotonic() - (0 if renewed else RENEW_S - REST_S)
+
+    async def _try(self, fault: str, run: Callable[..., Any], *arguments: Any) -> bool:
+        """Work that the next look does as well as this one: what is in flight must not stop for it."""
+        try:
+            await in_thread(self.outcomes_db, run, *arguments)
+        except (MusterError, Error):
+            log.exception(fault)
+            return False
+        return True
 
     async def database(self, run: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Run database work between the writes of outcomes."""

@@ -9,6 +9,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from fleet import lifecycle, secrets
+from fleet.errors import WrongState
 from fleet.models import Bmc, Device, Finding, Secret
 from provisioning.engine import claim, turn, write
 from provisioning.engine.turn import Pump
@@ -198,6 +199,36 @@ def test_a_claim_is_renewed_as_long_as_its_step_runs(pump, kind, monkeypatch):
         gate.set()
         looking.join(30)
     assert now_is(operation).state == "succeeded" and operation.claimed_until is None
+
+
+@pytest.mark.parametrize("fault", [OperationalError("deadlock detected"), WrongState("it is done")], ids=str)
+def test_a_renewal_or_a_release_that_fails_stops_nothing_that_is_in_flight(pump, kind, monkeypatch, fault):
+    """The next one comes before the claims have run out."""
+    monkeypatch.setattr(turn, "RENEW_S", 0.05)
+    monkeypatch.setattr(turn, "REST_S", 0.04)
+    real, failed, renewed = claim.renew, [], threading.Event()
+
+    def broken(*_):
+        failed.append(True)
+        raise fault
+
+    def renew(ops):
+        if not failed:
+            broken()
+        real(ops)
+        renewed.set()
+
+    async def wait(ctx):
+        await asyncio.get_running_loop().run_in_executor(None, renewed.wait, 60)
+        return Done("looked")
+
+    monkeypatch.setattr(claim, "renew", renew)
+    monkeypatch.setattr(turn.release, "release", broken)
+    kind(Script(look=[wait]))
+    operation = asked()
+    pump.look()
+    assert renewed.is_set() and len(failed) == 2
+    assert now_is(operation).state == "succeeded"
 
 
 def test_an_operation_that_cannot_even_begin_fails_in_words_and_holds_up_nobody(pump, kind):
