@@ -6,8 +6,8 @@ from django.urls import include, path
 import fleet.api
 import provisioning.api
 from fleet.http.api import Api
-from fleet.pages import lists
-from provisioning.pages import campaigns, host, now, operations
+from fleet.pages import audit, lists, me, plans, racks, things
+from provisioning.pages import campaigns, host, now, operations, policy, search
 
 api = Api()
 for router in (*fleet.api.ROUTERS, *provisioning.api.ROUTERS):
@@ -19,6 +19,19 @@ urlpatterns = [
     path("", now.now, name="now"),
     path("sign-in/", sign_in, name="sign_in"),
     path("sign-out/", LogoutView.as_view(), name="sign_out"),
+    path("fleet/", racks.racks, name="racks"),
+    path("search/", search.search, name="search"),
+    path("s/<path:code>", search.scanned, name="scanned"),
+    path("cables/<path:label>/", things.cable, name="cable"),
+    path("parts/<path:serial>/", things.part, name="part"),
+    path("switches/<str:name>/", things.switch, name="switch"),
+    path("audit/", audit.audit, name="audit"),
+    path("audit/export/", audit.export, name="audit_export"),
+    path("audit/verify/", audit.verify, name="audit_verify"),
+    path("plan/", plans.plan, name="plan"),
+    path("policy/", policy.policy, name="policy"),
+    path("me/", me.me, name="me"),
+    path("help/", me.help, name="help"),
     path("hosts/", lists.hosts, name="hosts"),
     path("hosts/<str:name>/", host.host, name="host"),
     path("hosts/<str:name>/operate/", host.operate, name="host_operate"),

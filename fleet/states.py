@@ -4,7 +4,9 @@ Roles on an edge are letters of fleet.models.history.ROLES: T technician, O oper
 C scheduler, S system (an operation's outcome, a policy, an import).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -242,3 +244,15 @@ def allowed(kind: str, from_state: str, role: str) -> set[str]:
 def group_of(kind: str, state: str) -> str:
     """The colour group of a state: ok, busy, warn, bad or out."""
     return next((s.group for s in KINDS[kind].states if s.name == state), "out")
+
+
+# The order in which pages count them: what needs somebody first.
+GROUPS = ("bad", "warn", "busy", "ok", "out", "none")
+
+
+def group_of_host(host: Mapping[str, Any]) -> str:
+    """The group of a host as a whole: an operation at work on it, its state, and when that is good its health."""
+    if host["active_operation"] is not None:
+        return "busy"
+    group = group_of("host", host["state"])
+    return {"critical": "bad", "warning": "warn"}.get(host["health"], group) if group == "ok" else group

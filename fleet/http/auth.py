@@ -14,9 +14,11 @@ from fleet import lifecycle, secrets
 from fleet.errors import NotSignedIn
 from fleet.http.problem import page_response, problem_response, wants_json
 from fleet.http.rights import ACTS, LETTERS, Who, demand, may
-from fleet.models import Actor, Grant, Token
+from fleet.models import THEMES, Actor, Grant, Token
 
 SAFE = ("GET", "HEAD", "OPTIONS")
+# Pages at the foot of every page.
+MORE = (("audit", "Audit"), ("plan", "Plan"), ("policy", "Policy"), ("me", "Me"))
 P = ParamSpec("P")
 
 
@@ -74,8 +76,11 @@ def _by_session(request: HttpRequest) -> Who | None:
     user = request.user
     if not user.is_authenticated:
         return None
-    grants = tuple(Grant.objects.filter(user_id=user.pk).values_list("role", "site_id"))
-    return Who("user", user.get_username(), grants, user_id=user.pk)
+    wanted = ("user__preference__theme", "user__preference__keys")
+    found = list(Grant.objects.filter(user_id=user.pk).values_list("role", "site_id", *wanted))
+    theme, keys = found[0][2:] if found else (None, None)
+    grants = tuple((role, site) for role, site, _, _ in found)
+    return Who("user", user.get_username(), grants, user_id=user.pk, theme=theme or "", keys=keys is not False)
 
 
 def who_of(request: HttpRequest) -> Who | None:
@@ -139,4 +144,12 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
         "may": {act: may(who, act) for act in ACTS},
         "roles": {name: " or ".join(act.roles) for name, act in ACTS.items()},
         "time_scale": settings.TIME_SCALE,
+        "theme": theme_of(request, who),
+        "more": MORE,
     }
+
+
+def theme_of(request: HttpRequest, who: Who | None) -> str:
+    """What somebody has fixed in /me/; before they sign in, what this browser has kept. Empty: the system's."""
+    theme = who.theme if who else request.COOKIES.get("theme", "")
+    return theme if theme in THEMES else ""

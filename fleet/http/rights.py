@@ -44,18 +44,24 @@ ACTS: dict[str, Act] = {
     "override": Act("override a brake", ("admin",)),
     "token": Act("make or revoke tokens", ("admin",)),
     "policy": Act("change policy", ("admin",)),
+    "verify": Act("verify the history", ("admin",)),
 }
 
 
 @dataclass(frozen=True)
 class Who:
-    """Someone who is signed in. grants: pairs of a role and a site's id, None for all sites."""
+    """Someone who is signed in. grants: pairs of a role and a site's id, None for all sites.
+
+    theme, keys: how a person wants the pages (fleet.models.Preference).
+    """
 
     kind: str
     name: str
     grants: tuple[tuple[str, int | None], ...]
     user_id: int | None = None
     token_id: int | None = None
+    theme: str = ""
+    keys: bool = True
 
     def role(self, act: str) -> str | None:
         """The role in which this act is done: one that holds at all sites before others, the weaker first."""

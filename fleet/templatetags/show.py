@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
+from fleet.models import ROLES
 from fleet.states import KINDS, group_of
 
 register = template.Library()
@@ -24,17 +25,20 @@ register.filter("words", in_words)
 
 
 @register.simple_tag
-def state(kind: str, name: str, busy: Any = None) -> SafeString:
-    """A state as word and shape in the colours of its group. busy: something truthy while an operation works on it."""
-    group = "busy" if busy else group_of(kind, name)
+def state(kind: str, name: str, busy: Any = None, group: str = "") -> SafeString:
+    """A state as word and shape in the colours of its group. busy: something truthy while an operation works on it.
+
+    group: where more than the state decides, as for a host with a finding.
+    """
+    group = group or ("busy" if busy else group_of(kind, name))
     means = next((s.means for s in KINDS[kind].states if s.name == name), "")
     return _badge(group, in_words(name) or "new", means)
 
 
 @register.simple_tag
 def health(name: str) -> SafeString:
-    """The health of a host. Nobody has looked yet: "unknown", never shown as ok."""
-    group = {"ok": "ok", "info": "ok", "warning": "warn", "critical": "bad"}.get(name, "none")
+    """The health of a host. Nobody has looked yet: "unknown", never shown as ok; what is only told has no colour."""
+    group = {"ok": "ok", "warning": "warn", "critical": "bad"}.get(name, "none")
     return _badge(group, name, "the worst open finding")
 
 
@@ -48,12 +52,27 @@ def outcome(name: str) -> SafeString:
 @register.simple_tag
 def severity(name: str) -> SafeString:
     """The severity of a finding."""
-    return _badge({"info": "ok", "warning": "warn", "critical": "bad"}.get(name, "none"), name, "")
+    return _badge({"warning": "warn", "critical": "bad"}.get(name, "none"), name, "")
+
+
+GROUP_WORDS = {"ok": "well", "busy": "working", "warn": "warning", "bad": "fault", "out": "out", "none": "unknown"}
+
+
+@register.simple_tag(name="group")
+def group_badge(name: str) -> SafeString:
+    """A colour group by its word."""
+    return _badge(name, GROUP_WORDS[name], "")
+
+
+@register.simple_tag
+def shape(group: str) -> SafeString:
+    """The shape of a group alone, where its word stands elsewhere."""
+    drawn = '<svg class="shape" aria-hidden="true" width="12" height="12"><use href="#shape-{}"></use></svg>'
+    return format_html(drawn, group)
 
 
 def _badge(group: str, word: str, means: str) -> SafeString:
-    shape = '<svg class="shape" aria-hidden="true" width="12" height="12"><use href="#shape-{}"></use></svg>'
-    drawn = format_html(shape, group) if group != "none" else ""
+    drawn = shape(group) if group != "none" else ""
     return format_html('<span class="state {}" title="{}">{}{}</span>', group, means, drawn, word)
 
 
@@ -92,12 +111,30 @@ def duration(span: timedelta) -> str:
 
 
 @register.filter
+def seconds(n: float | None) -> str:
+    """A number of seconds as a span."""
+    return "" if n is None else duration(timedelta(seconds=n))
+
+
+@register.filter
+def role(letter: str) -> str:
+    """The role of a letter."""
+    return ROLES.get(letter, letter)
+
+
+@register.filter
 def pretty(data: Any) -> str:
     """Data as JSON that people can read."""
     return json.dumps(data, indent=2, ensure_ascii=False, default=str)
 
 
+@register.filter
+def at(names: dict[str, Any], name: str) -> Any:
+    """What a table has under a name that a template holds in a variable."""
+    return names.get(name, "")
+
+
 @register.simple_tag
-def query(filters: dict[str, Any], **changes: Any) -> str:
-    """The query string of these filters with some changed; empty ones are left out."""
-    return urlencode({k: v for k, v in {**filters, **changes}.items() if v not in (None, "")})
+def query(filters: dict[str, Any], drop: str = "", **changes: Any) -> str:
+    """The query string of these filters with some changed and one dropped; empty ones are left out."""
+    return urlencode({k: v for k, v in {**filters, **changes}.items() if v not in (None, "") and k != drop})

@@ -1,5 +1,6 @@
 """All endpoints and pages of the running configuration, so that a test over all of them forgets none."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -45,13 +46,18 @@ class Page:
         return self.name
 
 
-OPEN = ("sign_in", "sign_out")
+OPEN = ("sign_in", "sign_out", "help")
 
 
 def pages() -> Iterator[Page]:
-    """Every page and form but those of signing in, from the URL table."""
+    """Every page and form but those that need no sign-in, from the URL table."""
     from deploy.urls import urlpatterns
 
     for pattern in urlpatterns:
         if isinstance(pattern, URLPattern) and pattern.name not in OPEN:
             yield Page(str(pattern.name), f"/{pattern.pattern._route}", pattern.callback.act)  # type: ignore[attr-defined]
+
+
+def filled(route: str, **values: Any) -> str:
+    """A page's address with these values for its parameters."""
+    return re.sub(r"<\w+:(\w+)>", lambda found: str(values[found[1]]), route)

@@ -10,7 +10,7 @@ from tests.support import people, routes
 
 PAGES = list(routes.pages())
 HOST = "operate|move|confirm|acknowledge|close|hold|lift"
-IS_FORM = re.compile(rf"({HOST}|cancel|retry|skip|found|start|pause|resume|halt|end)/$")
+IS_FORM = re.compile(rf"({HOST}|cancel|retry|skip|found|start|pause|resume|halt|end|verify)/$")
 
 
 def call(client, page):
