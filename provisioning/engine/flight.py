@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 BACK_OFF_S = 20.0
 BACK_OFF_MAX_S = 240.0
 HELD_S = 60.0
+# Real seconds at most between a claim and its look, and between the look and its record. A hold stands for days, so
+# that even a tenth of a second for each look would come to a deadline.
+ASIDE_S = 2.0
 # Real seconds between looks at what wakes its operation by itself, whatever the scale: 511 hosts that were looked at
 # every 0.2 s kept a worker busy with nothing.
 POKED_S = 5.0
@@ -170,7 +173,7 @@ class Flight:
         except BmcError as error:
             return _unsettled(from_error(error), context)
         except Refused as refused:
-            return self._refused(refused, in_doubt=bool(context.in_doubt))
+            return self._refused(refused, context)
         except (OperationalError, InterfaceError) as error:  # of an intent or a session: somebody held a row too long
             why = f"the database did not answer: {str(error).splitlines()[0]}"
             return Retry(why, "database", counts=False, in_doubt=self.intents > 0)
@@ -180,13 +183,13 @@ class Flight:
             words = f"{type(error).__name__}: {error}"
             return Fail(words[:WORDS], "bug", traceback=traceback.format_exc()[-8000:])
 
-    def _refused(self, refused: Refused, *, in_doubt: bool) -> Outcome:
+    def _refused(self, refused: Refused, context: Context) -> Outcome:
         if refused.code in ("power_cap", "observe_only", "cancelled"):
             return Fail(refused.words, refused.code)
         if refused.code == "deadline":
-            return Retry(refused.words, "deadline", counts=False, in_doubt=in_doubt)
-        if refused.code == "hold":  # a host that somebody holds is not late
-            held = timedelta(seconds=pace.seconds(HELD_S))
+            return Retry(refused.words, "deadline", counts=False, in_doubt=bool(context.in_doubt))
+        if refused.code == "hold":  # a host that somebody holds is not late: neither the wait nor the look counts
+            held = datetime.now(UTC) - context.now + timedelta(seconds=pace.seconds(HELD_S) + ASIDE_S)
             self.deadline_at, self.ends_at = _later(self.deadline_at, held), _later(self.ends_at, held)
         return Wait(HELD_S, refused.words)
 
