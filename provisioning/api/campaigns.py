@@ -1,26 +1,52 @@
 """Campaigns: list, look, review, start, pause, go on, halt, end."""
 
-from datetime import datetime
+from datetime import datetime, time
 from typing import Annotated, Any
 
 from ninja import Query, Router, Schema
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from fleet.http import paging, rights
 from fleet.http.api import Bearer, answers, idempotent
 from fleet.http.auth import PageRequest
-from fleet.http.schemas import Asked, Id, Name, Page, Paged, Reason, TransitionRow
+from fleet.http.schemas import Asked, Id, Instant, Name, Page, Paged, Reason, TransitionRow
 from provisioning.api.operations import Params, Select, Why
-from provisioning.engine import campaign
+from provisioning.engine import campaign, rules
 from provisioning.reads import campaigns
 
 router = Router(tags=["campaigns"])
 
-MOST_AT_ONCE = 100_000
+Count = Annotated[int, Field(strict=True, ge=1, le=rules.MOST)]
+Share = Annotated[str, StringConstraints(strict=True, pattern=r"^([1-9][0-9]?|100)%$")]
+Size = Annotated[str, StringConstraints(strict=True, pattern=r"^(([1-9][0-9]?|100)%|rest)$")]
+Clock = Annotated[str, StringConstraints(strict=True, pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+
+
+class WaveRow(Schema):
+    """One wave: how many hosts it has, and what became of them so far."""
+
+    n: int
+    hosts: int
+    done: int
+    failed: int
+    under_way: int
+    waiting: int
+
+
+class NextWave(Schema):
+    """The wave whose hosts begin next. why: what it waits for, '' for nothing. at: when that is over, if known."""
+
+    wave: int
+    why: str
+    at: datetime | None
 
 
 class CampaignRow(Schema):
-    """A campaign. by_state: operations. by_cause: failed or lost ones. at_once: null for no limit."""
+    """A campaign. by_state: operations. by_cause: failed or lost ones. sizes: of its waves. null: no such limit.
+
+    bake_s: of field time between waves. budget: so many failures halt it. floor: so many hosts of the site stay in
+    service. limits: hosts of one rack, leaf or power feed that may be under way. opens, closes: of the site's day.
+    """
 
     id: int
     kind: str
@@ -28,7 +54,17 @@ class CampaignRow(Schema):
     state_since: datetime | None
     site: str
     hosts: int
+    waves: list[int | str]
+    sizes: list[int]
     at_once: int | None
+    bake_s: int
+    budget: int | None
+    floor: int | None
+    limits: dict[str, int]
+    opens: time | None
+    closes: time | None
+    until: datetime | None
+    halt_on_common_cause: bool
     select: dict[str, Any]
     params: dict[str, Any]
     by: str
@@ -40,30 +76,93 @@ class CampaignRow(Schema):
 
 
 class CampaignOut(CampaignRow):
-    """A campaign with its history."""
+    """A campaign with its waves and its history. next: null when no host is left to begin.
 
+    failures: those that count. apart: what the hosts that failed have in common and the others have not.
+    """
+
+    progress: list[WaveRow]
+    next: NextWave | None
+    failures: int
+    apart: str
     transitions: list[TransitionRow]
 
 
+class WaveOfHosts(Schema):
+    """The hosts of a wave."""
+
+    n: int
+    hosts: list[str]
+
+
 class Review(Schema):
-    """What a campaign would do. refused: hosts that cannot take part, and why; while there are any it cannot start."""
+    """What a campaign would do, in which waves and by which rules.
+
+    refused: hosts that cannot take part, and why; while there are any it cannot start.
+    """
 
     dry_run: bool
     kind: str
     chain: list[str]
     hosts: list[str]
     refused: list[dict[str, Any]]
+    waves: list[WaveOfHosts]
+    rules: dict[str, Any]
+
+
+class Limits(Asked):
+    """How many hosts of one rack, one leaf or one power feed may be under way at once, whoever works on them."""
+
+    rack: Count | None = None
+    leaf: Count | None = None
+    feed: Count | None = None
+
+
+class Hours(Asked):
+    """When hosts may begin: from one time of the site's day to another, over midnight too; never after until."""
+
+    opens: Clock | None = None
+    closes: Clock | None = None
+    until: Instant | None = None
 
 
 class CampaignIn(Asked):
-    """One request over many hosts. at_once: how many may have an operation under way, null for no limit."""
+    """One request over many hosts. What is left out or null is as usual for its kind and hosts; see a dry run.
+
+    waves: sizes, shares and "rest", as [2, 5, "10%", "rest"]; the first of several is the canary, where nothing may
+    fail. at_once: how many may be under way. floor 0 and a budget of "100%" are no limit.
+    """
 
     kind: Name
     select: Select
     params: Params = {}
-    at_once: Annotated[int, Field(strict=True, ge=1, le=MOST_AT_ONCE)] | None = None
+    waves: Annotated[list[Count | Size], Field(min_length=1, max_length=rules.MOST_WAVES)] | None = None
+    at_once: Count | None = None
+    bake_s: Annotated[int, Field(strict=True, ge=0, le=rules.MOST_BAKE_S)] | None = None
+    budget: Count | Share | None = None
+    floor: Annotated[int, Field(strict=True, ge=0, le=rules.MOST)] | Share | None = None
+    limits: Limits = Limits()
+    window: Hours = Hours()
+    halt_on_common_cause: Annotated[bool, Field(strict=True)] | None = None
     reason: Reason
     dry_run: Annotated[bool, Field(strict=True)] = False
+
+    @property
+    def rules(self) -> rules.Rules:
+        """What the engine is told. Raises BadValue (422)."""
+        opens, closes = (at and time.fromisoformat(at) for at in (self.window.opens, self.window.closes))
+        return rules.Rules(
+            waves=self.waves,
+            at_once=self.at_once,
+            bake_s=self.bake_s,
+            budget=self.budget,
+            floor=self.floor,
+            limits=self.limits.model_dump(exclude_none=True),
+            opens=opens or None,
+            closes=closes or None,
+            until=self.window.until,
+            halt_on_common_cause=self.halt_on_common_cause,
+        )
 
 
 @router.get("/campaigns", auth=Bearer("read"), response=answers(Page[CampaignRow]))
@@ -78,7 +177,7 @@ def list_campaigns(request: PageRequest, page: Query[Paged]) -> Any:
 @router.get("/campaigns/{id}", auth=Bearer("read"), response=answers(CampaignOut))
 def get_campaign(request: PageRequest, id: Id) -> Any:
     """One campaign with its counts and its history."""
-    return campaigns.one(id, request.who.sites("read"))
+    return campaigns.whole(id, request.who.sites("read"))
 
 
 @router.post(
@@ -88,7 +187,7 @@ def get_campaign(request: PageRequest, id: Id) -> Any:
 def create_campaign(request: PageRequest, body: CampaignIn) -> Any:
     """Start a campaign: all hosts or none. With dry_run it answers with the review and starts nothing."""
     select = body.select.model_dump(exclude_none=True)
-    review = campaigns.review(kind=body.kind, select=select)
+    review = campaigns.review(kind=body.kind, select=select, params=body.params, rules=body.rules)
     rights.demand(request.who, "campaign", sites=review.sites)
     if body.dry_run:
         return 200, review.as_dict()
@@ -97,17 +196,17 @@ def create_campaign(request: PageRequest, body: CampaignIn) -> Any:
         devices=review.devices,
         select=select,
         params=body.params,
-        at_once=body.at_once,
+        rules=review.rules,
         actor=request.actor,
         reason=body.reason,
     )
-    return 202, campaigns.one(made.pk, None)
+    return 202, campaigns.whole(made.pk, None)
 
 
 def _move(request: PageRequest, id: int, to: str, reason: str) -> Any:
     rights.demand(request.who, "campaign", sites=[campaigns.site_of(id, request.who.sites("read"))])
     campaign.move(campaign_id=id, to=to, actor=request.actor, reason=reason)
-    return 202, campaigns.one(id, None)
+    return 202, campaigns.whole(id, None)
 
 
 @router.post("/campaigns/{id}/pause", auth=Bearer("campaign"), response=answers(CampaignOut, status=202, act=True))

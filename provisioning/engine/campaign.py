@@ -3,36 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
 
 from fleet import findings, lifecycle, reasons
 from fleet.errors import BadValue, NotFound
 from fleet.models import Actor, Device
-from provisioning.engine import ask, brakes, release, waves
+from provisioning.engine import ask, brakes, release, variants, waves
 from provisioning.engine.ask import Asked
 from provisioning.engine.hint import look_soon
 from provisioning.engine.rules import Rules
-from provisioning.engine.waves import Candidate
 from provisioning.models import Campaign, Operation
 from provisioning.operations.registry import CHAINS, SERVING, chain_of
-
-# What makes a host a variant. The BIOS is what was read last: by update, which keeps all versions that it saw. Plan: by
-# evidence_device, one look a host and partition.
-VARIANTS = """
-SELECT d.id, d.name, ARRAY[coalesce(p.name || ' v' || p.version, ''), coalesce(v.bios, ''), coalesce(b.firmware, ''),
-    coalesce((SELECT string_agg(DISTINCT h.firmware, ' ' ORDER BY h.firmware) FROM fleet_part h
-              WHERE h.device_id = d.id AND h.kind = 'hca'), '')] AS hardware,
-  coalesce(w.name, '') AS row, coalesce(k.name, '') AS rack
-FROM fleet_device d LEFT JOIN fleet_profile p ON p.id = d.profile_id LEFT JOIN fleet_bmc b ON b.device_id = d.id
-LEFT JOIN fleet_rack k ON k.id = d.rack_id LEFT JOIN fleet_row w ON w.id = k.row_id
-LEFT JOIN LATERAL (
-  SELECT (SELECT string_agg(x.value, ' ' ORDER BY x.key) FROM jsonb_each_text(e.data->'versions') x
-          WHERE x.key LIKE '%%BIOS%%') AS bios
-  FROM fleet_evidence e WHERE e.device_id = d.id AND e.kind = 'firmware'
-  ORDER BY e.at DESC, e.id DESC LIMIT 1) v ON true
-WHERE d.id = ANY(%s) ORDER BY d.id
-"""
 
 
 def select_hosts(select: Mapping[str, Any]) -> list[Device]:
@@ -148,10 +130,8 @@ def deal(kind: str, devices: Sequence[Device], rules: Rules) -> tuple[list[list[
     columns = rules.columns(kind=kind, hosts=len(devices), leaving=leaving, serving=serving)
     if len(columns["sizes"]) == 1:
         return [list(devices)], columns
-    with connection.cursor() as cursor:
-        cursor.execute(VARIANTS, [list(by_id)])
-        found = [Candidate(pk, name, tuple(hardware), row, rack) for pk, name, hardware, row, rack in cursor.fetchall()]
-    return [[by_id[c.id] for c in wave] for wave in waves.deal(found, columns["sizes"])], columns
+    dealt = waves.deal(variants.of(list(by_id)), columns["sizes"])
+    return [[by_id[c.id] for c in wave] for wave in dealt], columns
 
 
 def _serving(site_id: int) -> int:

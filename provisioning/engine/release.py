@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from fleet import findings, lifecycle, sql
 from fleet.findings import Found
 from fleet.lifecycle import Move
-from provisioning.engine import brakes, waves
+from provisioning.engine import brakes, variants, waves
 from provisioning.engine.waves import Domain, Waiting, Window
 from provisioning.operations import pace
 
@@ -20,8 +20,8 @@ from provisioning.operations import pace
 NOT_ITS_OWN = ("wrong_state", "cancelled")
 
 COLUMNS = """
-SELECT c.id, c.kind, c.site_id, c.sizes, c.at_once, c.bake_s, c.budget, c.floor, c.limits::text AS limits, c.on_common_cause,
-  c.opens, c.closes, c.until, s.timezone, now() AS now
+SELECT c.id, c.kind, c.site_id, c.sizes, c.at_once, c.bake_s, c.budget, c.floor, c.limits::text AS limits,
+  c.on_common_cause, c.opens, c.closes, c.until, s.timezone, now() AS now
 FROM provisioning_campaign c JOIN fleet_site s ON s.id = c.site_id WHERE c.id = ANY(%s) ORDER BY c.id
 """
 # Whoever looks holds all of them, so that two never give the same place away (lessons M40).
@@ -153,39 +153,45 @@ def next_wave(plan: Plan) -> Next:
     return Next(n) if opens <= now else Next(n, "its window is closed", opens)
 
 
-def halts(plan: Plan) -> tuple[str, str]:
-    """Why it must halt by itself: (cause, words), ('', '') when it need not.
+def halts(plan: Plan) -> list[tuple[str, str]]:
+    """Why it must halt by itself: one (cause, words), none when it need not.
 
     The first of several waves is the canary: nothing may fail there. Then a common cause, then the budget.
     """
     row, causes = plan.row, plan.causes
     if not any(wave.held or wave.moving for wave in plan.waves.values()):
-        return "", ""
+        return []
     canary = plan.failures.get(1, {}) if len(row["sizes"]) > 1 else {}
     if canary:
         cause = max(sorted(canary), key=lambda c: canary[c])
-        return cause, f"{sum(canary.values())} of {row['sizes'][0]} failed in the canary: {_listed(canary)}"
+        return [(cause, f"{sum(canary.values())} of {row['sizes'][0]} failed in the canary: {_listed(canary)}")]
     if row["on_common_cause"]:
         for n, failed in sorted(plan.failures.items()):
             if cause := waves.common_cause(failed):
-                return cause, f"one cause for {failed[cause]} of {sum(failed.values())} failures of wave {n}: {cause}"
+                words = f"one cause for {failed[cause]} of {sum(failed.values())} failures of wave {n}: {cause}"
+                return [(cause, words)]
     if row["budget"] is not None and causes.total() >= row["budget"]:
-        return "budget_used", f"{causes.total()} failed, {row['budget']} may: {_listed(causes)}"
+        return [("budget_used", f"{causes.total()} failed, {row['budget']} may: {_listed(causes)}")]
     if plan.window.is_over(row["now"]) and any(wave.held for wave in plan.waves.values()):
         held = sum(wave.held for wave in plan.waves.values())
-        return "window_over", f"its window is over, and {held} hosts have not begun"
-    return "", ""
+        return [("window_over", f"its window is over, and {held} hosts have not begun")]
+    return []
 
 
 def _listed(causes: Mapping[str, int]) -> str:
     return ", ".join(f"{n} {cause}" for cause, n in sorted(causes.items(), key=lambda c: (-c[1], c[0])))
 
 
+def rules(cursor: Any, ids: Sequence[int]) -> list[dict[str, Any]]:
+    """What these campaigns were told, and what time it is."""
+    cursor.execute(COLUMNS, [list(ids)])
+    return [{**row, "limits": json.loads(row["limits"])} for row in sql.rows(cursor)]
+
+
 def plans(ids: Sequence[int]) -> list[Plan]:
     """The rules and the standing of these campaigns. Three queries, however many."""
     with connection.cursor() as cursor:
-        cursor.execute(COLUMNS, [list(ids)])
-        rows = [{**row, "limits": json.loads(row["limits"])} for row in sql.rows(cursor)]
+        rows = rules(cursor, ids)
         cursor.execute(WAVES, [list(ids)])
         standing: dict[int, dict[int, Wave]] = {pk: {} for pk in ids}
         for pk, n, *wave in cursor.fetchall():
@@ -214,13 +220,19 @@ def release(ids: Sequence[int] | None = None) -> int:
 
 
 def _halt(found: Iterable[Plan]) -> set[int]:
-    stopped = {plan.row["id"]: (plan, *why) for plan in found if (why := halts(plan))[0]}
+    stopped = {plan.row["id"]: (plan, cause, _more(plan, words)) for plan in found for cause, words in halts(plan)}
     if not stopped:
         return set()
     moves = [Move(pk, "halted", words, cause) for pk, (_, cause, words) in stopped.items()]
     lifecycle.move_each("campaign", moves, actor=lifecycle.system("engine"))
     findings.open(_told(plan, cause, words) for plan, cause, words in stopped.values())
     return set(stopped)
+
+
+def _more(plan: Plan, words: str) -> str:
+    """What a person would look for next: whether the hosts that failed are of one kind."""
+    apart = variants.words_of(plan.row["id"]) if plan.failures else ""
+    return f"{words}; {apart}" if apart else words
 
 
 def _told(plan: Plan, cause: str, words: str) -> Found:

@@ -25,7 +25,7 @@ FIRMWARE = frozenset({"update"})
 
 @dataclass(frozen=True)
 class Rules:
-    """As they are asked for; None: what is usual for the kind. Shares ("10%") are of its hosts, the floor's of the site's.
+    """As they are asked for; None: what is usual for the kind. A share ("10%") is of its hosts, floor's of the site's.
 
     floor 0 and a budget as large as the campaign are no limit. at_once and a limit that is not there: all of them.
     """

@@ -143,6 +143,17 @@ def pick(
     return picked
 
 
+HARDWARE = ("profile", "BIOS", "BMC firmware", "HCA firmware")
+
+
+def sets_apart(failed: Sequence[tuple[str, ...]], fine: Sequence[tuple[str, ...]]) -> list[tuple[str, str]]:
+    """What all hosts that failed have and none that did well has: [("BIOS", "2.1.4")]. Nothing while none did well."""
+    if not failed or not fine:
+        return []
+    shared = [(n, value) for n, value in enumerate(failed[0]) if value and all(f[n] == value for f in failed)]
+    return [(HARDWARE[n], value) for n, value in shared if all(f[n] != value for f in fine)]
+
+
 def domains(**ids: Sequence[int] | int | None) -> tuple[Domain, ...]:
     """All that one host is under: domains(rack=12, leaf=[7, 8])."""
     found: list[Domain] = []

@@ -21,6 +21,11 @@ CHAINS_IN_SERVICE: dict[str, tuple[str, ...]] = {
 }
 
 
+def ends_chain(name: str, n: int, kind: str) -> bool:
+    """Whether an operation of this name and place in its chain is the last one in a campaign of this kind."""
+    return name == ("validate" if n else kind)
+
+
 def chain_of(kind: str, state: str) -> tuple[str, ...]:
     """The operations of a campaign of this kind on a host in this state, one after the other."""
     return CHAINS_IN_SERVICE.get(kind, CHAINS[kind]) if state in SERVING else CHAINS[kind]

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -15,9 +15,11 @@ from fleet.models import Device
 from fleet.reads import history
 from fleet.reads import hosts as fleet_hosts
 from fleet.reads.rows import Columns, Sites, named, scoped
-from provisioning.engine import ask, campaign
+from provisioning.engine import campaign
+from provisioning.engine.rules import Rules
 from provisioning.models import Campaign
-from provisioning.operations.registry import CHAINS
+from provisioning.operations.registry import CHAINS, chain_of, ends_chain
+from provisioning.reads import waves
 
 COLUMNS: Columns = {
     "id": "id",
@@ -26,7 +28,17 @@ COLUMNS: Columns = {
     "state_since": "state_since",
     "site": "site__name",
     "hosts": "hosts",
+    "waves": "waves",
+    "sizes": "sizes",
     "at_once": "at_once",
+    "bake_s": "bake_s",
+    "budget": "budget",
+    "floor": "floor",
+    "limits": "limits",
+    "opens": "opens",
+    "closes": "closes",
+    "until": "until",
+    "halt_on_common_cause": "on_common_cause",
     "select": "select",
     "params": "params",
     "by": "actor__name",
@@ -38,14 +50,14 @@ MOST_SHOWN = 100  # of each group; the list of hosts has them all
 
 # Plan: index operation_campaign. One pass for all campaigns of a page.
 COUNTS = """
-SELECT campaign_id, kind, state, cause, count(*) FROM provisioning_operation
-WHERE campaign_id = ANY(%s) GROUP BY campaign_id, kind, state, cause
+SELECT campaign_id, kind, chain_n, state, cause, count(*) FROM provisioning_operation
+WHERE campaign_id = ANY(%s) GROUP BY campaign_id, kind, chain_n, state, cause
 """
 
 # Where each host of a campaign is: its newest operation that is not waiting for another one.
 HOSTS = """
 SELECT DISTINCT ON (d.id) d.id, d.name, d.state AS host_state, o.id AS operation, o.kind, o.state, o.step_name, o.cause,
-  o.words
+  o.words, o.wave, o.wake_at IS NULL AS is_held, o.ended_at, o.started_at, o.excused
 FROM provisioning_operation o JOIN fleet_device d ON d.id = o.device_id
 WHERE o.campaign_id = %s ORDER BY d.id, (o.after_id IS NULL) DESC, o.chain_n DESC, o.id DESC
 """
@@ -69,11 +81,11 @@ def _counts(kinds: Mapping[int, str]) -> dict[int, dict[str, Any]]:
     counts: dict[int, dict[str, Any]] = {pk: {"by_state": {}, "by_cause": {}, "hosts_done": 0} for pk in kinds}
     with connection.cursor() as cursor:
         cursor.execute(COUNTS, [list(counts)])
-        for pk, kind, state, cause, n in cursor.fetchall():
+        for pk, kind, chain_n, state, cause, n in cursor.fetchall():
             _add(counts[pk]["by_state"], state, n)
             if state in ("failed", "lost"):
                 _add(counts[pk]["by_cause"], cause or state, n)
-            elif state == "succeeded" and kind == CHAINS[kinds[pk]][-1]:
+            elif state == "succeeded" and ends_chain(kind, chain_n, kinds[pk]):
                 counts[pk]["hosts_done"] += n
     return counts
 
@@ -91,6 +103,19 @@ def one(campaign_id: int, sites: Sites) -> dict[str, Any]:
     return {**ready([row])[0], "transitions": history.ready(list(moves))}
 
 
+def whole(campaign_id: int, sites: Sites) -> dict[str, Any]:
+    """The same with its waves, for the API. Raises NotFound (404)."""
+    found = one(campaign_id, sites)
+    seen = waves.progress(found, hosts(campaign_id))
+    return {
+        **found,
+        "progress": seen["waves"],
+        "next": seen["next"],
+        "failures": seen["failed"],
+        "apart": seen["apart"],
+    }
+
+
 @dataclass(frozen=True)
 class Review:
     """What a campaign would do, before it does anything. refused: hosts that cannot take part, in words.
@@ -104,6 +129,7 @@ class Review:
     devices: tuple[Device, ...]
     refused: tuple[dict[str, Any], ...]
     filters: tuple[tuple[str, str], ...] = ()
+    rules: Rules = field(default_factory=Rules)
 
     @cached_property
     def hosts(self) -> tuple[str, ...]:
@@ -123,14 +149,27 @@ class Review:
     def as_dict(self) -> dict[str, Any]:
         """For the API."""
         chain, hosts, refused = list(self.chain), list(self.hosts), list(self.refused)
-        return {"dry_run": True, "kind": self.kind, "chain": chain, "hosts": hosts, "refused": refused}
+        dealt, columns = campaign.deal(self.kind, self.devices, self.rules)
+        told = {name: columns[name] for name in ("at_once", "bake_s", "budget", "floor", "limits", "until")}
+        times = {name: columns[name] and columns[name].strftime("%H:%M") for name in ("opens", "closes")}
+        return {
+            "dry_run": True,
+            "kind": self.kind,
+            "chain": chain,
+            "hosts": hosts,
+            "refused": refused,
+            "waves": [{"n": n, "hosts": [d.name for d in wave]} for n, wave in enumerate(dealt, 1)],
+            "rules": {**told, **times, "halt_on_common_cause": columns["on_common_cause"]},
+        }
 
 
-def review(*, kind: str, select: Mapping[str, Any]) -> Review:
-    """Which hosts a campaign would take. Raises BadValue (422) for a kind that does not exist, NotFound (404)."""
-    if kind not in CHAINS:
-        raise BadValue(f"there is no campaign {kind!r}", field="kind", value=kind, expected=", ".join(sorted(CHAINS)))
-    return _review(kind, campaign.select_hosts(select))
+def review(
+    *, kind: str, select: Mapping[str, Any], params: Mapping[str, Any] | None = None, rules: Rules | None = None
+) -> Review:
+    """Which hosts a campaign would take, in which waves. Raises BadValue (422), NotFound (404)."""
+    devices = campaign.select_hosts(select)
+    campaign.check(kind, devices, params or {})
+    return _review(kind, devices, rules=rules)
 
 
 def review_of(asked: Mapping[str, Any], sites: Sites) -> Review | None:
@@ -151,13 +190,19 @@ def review_of(asked: Mapping[str, Any], sites: Sites) -> Review | None:
     return _review(kind, devices, tuple(names.items()))
 
 
-def _review(kind: str, devices: Sequence[Device], filters: tuple[tuple[str, str], ...] = ()) -> Review:
+def _review(
+    kind: str,
+    devices: Sequence[Device],
+    filters: tuple[tuple[str, str], ...] = (),
+    rules: Rules | None = None,
+) -> Review:
     try:
-        ask.refuse(CHAINS[kind][0], devices)
+        campaign.refuse(kind, devices)
         refused = []
     except WrongState as error:
         refused = error.errors
-    return Review(kind, CHAINS[kind], tuple(devices), tuple(refused), filters)
+    chain = max((chain_of(kind, d.state) for d in devices), key=len)
+    return Review(kind, chain, tuple(devices), tuple(refused), filters, rules or Rules())
 
 
 def site_of(campaign_id: int, sites: Sites) -> int:
@@ -169,11 +214,19 @@ def site_of(campaign_id: int, sites: Sites) -> int:
 
 
 def page(campaign_id: int, sites: Sites) -> dict[str, Any]:
-    """All that the page of a campaign shows. Four queries. Raises NotFound (404)."""
+    """All that the page of a campaign shows. Seven queries at most. Raises NotFound (404)."""
     if campaign_id > BIGINT:
         raise NotFound(f"there is no campaign {campaign_id}", field="id", value=campaign_id)
-    found = one(campaign_id, sites)
-    return {"campaign": found, "groups": _groups(found["kind"], hosts(campaign_id))}
+    found, members = one(campaign_id, sites), hosts(campaign_id)
+    seen = waves.progress(found, members)
+    last = found["transitions"][-1] if found["transitions"] else None
+    return {
+        "campaign": found,
+        "groups": _groups(found["kind"], members),
+        "progress": seen,
+        "under_way": sum(wave["under_way"] for wave in seen["waves"]),
+        "stopped": last if found["state"] in ("halted", "paused") else None,
+    }
 
 
 def hosts(campaign_id: int) -> list[dict[str, Any]]:

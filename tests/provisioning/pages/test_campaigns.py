@@ -5,6 +5,7 @@ import re
 import pytest
 
 from fleet import lifecycle
+from provisioning.engine import release
 from provisioning.models import Campaign, Operation
 from tests.support import make, people
 
@@ -128,8 +129,8 @@ def test_halt_is_one_press_and_going_on_needs_a_reason(campaign):
     client = people.signed_in("operator")
     address = f"/campaigns/{campaign}/"
     text = text_of(client.get(address))
-    first_button = re.search(r"<main.*?<button[^>]*>(.*?)</button>", text, re.S).group(1)
-    assert first_button == "HALT"
+    first = re.search(r'<body.*?class="skip".*?(?:<a |<button|<input(?! type="hidden")).*?>(.*?)<', text, re.S).group(1)
+    assert first == "HALT", "before the menu"
     assert client.post(f"{address}halt/", {"key": f"{KEY}-halt", "reason": ""}).status_code == 303
     assert Campaign.objects.get().state == "halted"
     assert "HALT" not in text_of(client.get(address))
@@ -138,6 +139,28 @@ def test_halt_is_one_press_and_going_on_needs_a_reason(campaign):
     assert answer.status_code == 303
     assert Campaign.objects.get().state == "running"
     assert "halted from its page" in text_of(client.get(address))
+
+
+def test_waves_rules_and_why_the_next_wave_waits(db):
+    hosts = make.hosts(4, "in_service")
+    body = {"kind": "install", "select": {"hosts": [h.name for h in hosts]}, "waves": [1, 1, "rest"], "floor": 1}
+    body |= {"reason": "new image", "limits": {"rack": 1}, "budget": 2}
+    pk = people.program().post("/campaigns", body).json()["id"]
+    text = text_of(people.signed_in("viewer").get(f"/campaigns/{pk}/"))
+    assert "1 canary" in text and "0 failed, 30 min quiet" in text and "fewer than 2 failed" in text
+    assert "Wave 2 waits:</b> 1 under way in the wave before" in text
+    assert "Budget 0 of 2 used" in text and "Floor 1 in service, now 3" in text and "1 a rack" in text
+    assert "1 host is under way and will end the step it is in" in text
+    first = Operation.objects.get(campaign_id=pk, wave=1, chain_n=0)
+    engine = lifecycle.system("engine")
+    lifecycle.move("operation", [first.pk], to="active", actor=engine, reason="claimed")
+    lifecycle.move("operation", [first.pk], to="failed", actor=engine, reason="no", cause="drain_limit")
+    Operation.objects.filter(pk=first.pk).update(cause="drain_limit", wake_at=None)
+    release.release()
+    text = text_of(people.signed_in("viewer").get(f"/campaigns/{pk}/"))
+    assert "1 of 1 failed in the canary: 1 drain limit (engine" in text
+    assert "Wave 2 waits:</b> it is halted: a person lets it go on" in text
+    assert "HALT" not in text
 
 
 def test_pause_and_end(campaign):
