@@ -1,14 +1,16 @@
 """What no turn will repair: each minute, without a cap on how many (lessons M1, M2)."""
 
 import logging
+from collections.abc import Callable
 
-from django.db import Error, connection, transaction
+from django.db import connection, transaction
 
 from provisioning.engine import brakes, limits, release, service
 
 log = logging.getLogger("muster.engine")
+Repair = tuple[str, str]
 
-# Each repair: what to lock, in the order in which everybody locks it; then what is written to these rows, if it still
+# Each Repair: what to lock, in the order in which everybody locks it; then what is written to these rows, if it still
 # holds of them (decision 5). Locked as they came, they met a batch of outcomes half way.
 
 # A wait without a wake: active, but nothing will ever look at it.
@@ -77,39 +79,41 @@ OLD_KEYS = (
     "DELETE FROM fleet_idempotencykey WHERE id = ANY(%s)",
 )
 
-REPAIRS = {
+REPAIRS: dict[str, Repair | Callable[[], int]] = {
     "waits without a wake": UNWOKEN,
     "chains not released": UNRELEASED,
     "hosts with an ended operation": STALE_ACTIVE,
     "boot windows of ended operations": STALE_WINDOWS,
     "holds past their end": ENDED_HOLDS,
     "answers kept for long enough": OLD_KEYS,
+    "hosts released by campaigns": release.release,
+    "campaigns done": release.finish,
+    "hosts given to the scheduler late": service.later,
+    "states past their limit": limits.judge,
+    "brakes that are open": brakes.tell,
 }
 
 
 def run() -> dict[str, int]:
     """Repair, release, finish; returns what was done, for the log and tests."""
-    done: dict[str, int] = {}
-    for name, (lock, write) in REPAIRS.items():
-        done[name] = _repair(name, lock, write)
-    done["hosts released by campaigns"] = release.release()
-    done["campaigns done"] = release.finish()
-    done["hosts given to the scheduler late"] = service.later()
-    done["states past their limit"] = limits.judge()
-    done["brakes that are open"] = brakes.tell()
+    done = {name: _do(name, repair) for name, repair in REPAIRS.items()}
     if any(done.values()):
         log.info("reconciled: %s", ", ".join(f"{n} {name}" for name, n in done.items() if n))
     return done
 
 
-def _repair(name: str, lock: str, write: str) -> int:
-    """One repair; what it cannot write now, the next minute may, and it holds up no other."""
+def _do(name: str, repair: Repair | Callable[[], int]) -> int:
+    """One of them; what it cannot do now, the next minute may, and it holds up no other."""
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(lock)
-            ids = [row[0] for row in cursor.fetchall()]
-            cursor.execute(write, [ids])
-            return int(cursor.rowcount)
-    except Error:
-        log.exception("could not repair: %s", name)
+        return repair() if callable(repair) else _repair(*repair)
+    except Exception:  # such as a host that was moved meanwhile: one that always fails must not silence the others
+        log.exception("could not do: %s", name)
         return 0
+
+
+def _repair(lock: str, write: str) -> int:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(lock)
+        ids = [row[0] for row in cursor.fetchall()]
+        cursor.execute(write, [ids])
+        return int(cursor.rowcount)

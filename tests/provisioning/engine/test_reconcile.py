@@ -7,8 +7,9 @@ import pytest
 from django.db import connection, transaction
 
 from fleet import holds, lifecycle
+from fleet.errors import WrongState
 from fleet.models import Device, Hold, IdempotencyKey
-from provisioning.engine import campaign, claim, reconcile, release
+from provisioning.engine import claim, reconcile, release
 from provisioning.models import BootWindow, Operation
 from tests.provisioning.engine.test_campaign import due, end, start
 from tests.provisioning.engine.test_claims import set_row
@@ -201,6 +202,18 @@ def test_hosts_are_locked_in_order_so_that_nobody_meets_it_half_way(real_db, wha
     repairing.join(30)
     assert not Device.objects.filter(held__gt=0).exists()
     assert not Device.objects.filter(active_operation__isnull=False).exists()
+
+
+@pytest.mark.parametrize("fault", [WrongState("somebody was faster"), ValueError("a bug")], ids=repr)
+def test_one_that_raises_silences_no_other(db, monkeypatch, caplog, fault):
+    def raises() -> int:
+        raise fault
+
+    monkeypatch.setattr(reconcile, "REPAIRS", {"what fails": raises, **reconcile.REPAIRS})
+    make.operation(state="active", wake_at=None)
+    done = reconcile.run()
+    assert done["waits without a wake"] == 1 and done["what fails"] == 0
+    assert "could not do: what fails" in caplog.text
 
 
 def test_answers_are_kept_for_seven_days(db):
