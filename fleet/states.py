@@ -187,6 +187,18 @@ CABLE_EDGES = _edges(
     ("planned", "removed", "OS", "the plan dropped it"),
 )
 
+INCIDENT_STATES = (
+    State("open", "bad", "many hosts of one place have the same finding", 4 * HOUR, "page the operator"),
+    State("explained", "warn", "somebody knows the cause", DAY, "ask the operator"),
+    State("closed", "ok", "all its findings are over, or told apart", terminal=True),
+)
+
+INCIDENT_EDGES = _edges(
+    ("(new)", "open", "SO", "the same finding on most hosts of a place"),
+    ("open", "explained", "OLS", "the cause, in words"),
+    ("explained", "closed", "OLS", "its findings are over"),
+)
+
 OPERATION_STATES = (
     State("queued", "out", "asked for, nobody has begun"),
     State("active", "busy", "steps are being run or waited for"),
@@ -230,6 +242,7 @@ KINDS: dict[str, Kind] = {
         Kind("host", "fleet_device", HOST_STATES, HOST_EDGES),
         Kind("switch", "fleet_device", SWITCH_STATES, SWITCH_EDGES),
         Kind("cable", "fleet_cable", CABLE_STATES, CABLE_EDGES),
+        Kind("incident", "fleet_incident", INCIDENT_STATES, INCIDENT_EDGES),
         Kind("operation", "provisioning_operation", OPERATION_STATES, OPERATION_EDGES, chained=False),
         Kind("campaign", "provisioning_campaign", CAMPAIGN_STATES, CAMPAIGN_EDGES, chained=False),
     )

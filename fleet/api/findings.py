@@ -23,7 +23,7 @@ NO_SITE = 0
 class FindingRow(Schema):
     """Something that is, or was, not as it should be. owner: the party that mends this kind. evidence: ids.
 
-    subjects: what it is about beside the host. by_hand: whether a person may close it.
+    subjects: what it is about beside the host. incident: what it is part of. by_hand: whether a person may close it.
     """
 
     id: int
@@ -37,6 +37,7 @@ class FindingRow(Schema):
     host: str | None
     host_id: int | None
     operation: int | None
+    incident: int | None
     subjects: list[dict[str, Any]]
     evidence: list[int]
     opened_at: datetime

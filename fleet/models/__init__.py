@@ -6,6 +6,7 @@ from fleet.models.devices import HOST_ROLES, SWITCH_ROLES, Bmc, Device, FormerNa
 from fleet.models.evidence import Evidence, File, Finding
 from fleet.models.fabric import Cable, CableEnd, PlanVersion, Port
 from fleet.models.history import ROLES, Actor, Hold, LifecycleEdge, LifecycleSubject, Transition
+from fleet.models.incidents import Incident
 from fleet.models.looks import THEMES, Preference
 from fleet.models.parts import Part, PartMove
 from fleet.models.places import Address, Network, Party, PowerFeed, PowerInlet, Rack, Row, Site
@@ -30,6 +31,7 @@ __all__ = [
     "Grant",
     "Hold",
     "IdempotencyKey",
+    "Incident",
     "LifecycleEdge",
     "LifecycleSubject",
     "Network",

@@ -61,6 +61,7 @@ class Finding(models.Model):
     owner = models.ForeignKey(Party, models.PROTECT, null=True)
     device = models.ForeignKey(Device, models.PROTECT, null=True, related_name="findings")
     operation_id = models.BigIntegerField(null=True)
+    incident = models.ForeignKey("fleet.Incident", models.PROTECT, null=True, related_name="findings", db_index=False)
     subjects = models.JSONField(default=list)
     evidence = ArrayField(models.BigIntegerField(), default=list)
     opened_at = models.DateTimeField(auto_now_add=True)
@@ -84,6 +85,7 @@ class Finding(models.Model):
                 fields=["device", "severity"], name="finding_open", condition=models.Q(closed_at__isnull=True)
             ),
             models.Index(fields=["device", "-opened_at"], name="finding_device"),
+            models.Index(fields=["incident"], name="finding_folded", condition=models.Q(incident__isnull=False)),
         ]
 
     def __str__(self) -> str:

@@ -22,6 +22,7 @@ COLUMNS: Columns = {
     "host": "device__name",
     "host_id": "device_id",
     "operation": "operation_id",
+    "incident": "incident_id",
     "subjects": "subjects",
     "evidence": "evidence",
     "opened_at": "opened_at",

@@ -21,6 +21,7 @@ SUBJECTS = {
              AND o.mutating AND o.state IN ('queued', 'active', 'lost') AND o.after_id IS NULL)""",
     ),
     "fleet_cable": ("'cable ' || s.label", "NULL::bigint", "true"),
+    "fleet_incident": ("'incident ' || s.id", "NULL::bigint", "true"),
     "provisioning_operation": (
         "s.kind || ' ' || s.id || coalesce(' of ' || (SELECT name FROM fleet_device WHERE id = s.device_id), '')",
         "s.device_id",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection, transaction
 from django.db.models import Q
 
-from fleet import findings
+from fleet import findings, incidents
 from fleet.findings import Found
 from fleet.profiles import profile_spec
 from fleet.sql import columns, rows
@@ -159,4 +159,6 @@ async def run(pump: "Pump", *, every_s: float | None = None) -> int:
         done += len(batch)
         if len(batch) < BATCH:
             break
+    if done:
+        await pump.database(incidents.fold)
     return done

@@ -18,6 +18,7 @@ WITHOUT_LIMIT = {
     "host": {"in_service"},
     "switch": {"in_service"},
     "cable": {"planned", "in_transit", "spare", "verified"},
+    "incident": set(),
     "operation": {"queued", "active", "failed"},
     "campaign": {"draft", "running", "paused", "halted"},
 }

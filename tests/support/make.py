@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Model
 
 from fleet import lifecycle, secrets
-from fleet.models import Actor, Address, Bmc, Cable, Device, Network, Profile, Site
+from fleet.models import Actor, Address, Bmc, Cable, Device, Incident, Network, Profile, Site
 from fleet.states import KINDS, Edge
 from provisioning.engine import ask
 from provisioning.models import Campaign, Operation
@@ -162,6 +162,7 @@ _BORN: dict[str, Callable[[], Model]] = {
     "host": lambda: _device("host", {}),
     "switch": lambda: _device("switch", {}),
     "cable": lambda: Cable(label=f"C{next(_numbers)}", kind="infiniband"),
+    "incident": lambda: Incident(site=site(), kind="inlet_hot", place=f"row {next(_numbers)}", words="hot"),
     "operation": _operation,
     "campaign": lambda: Campaign(kind="power", site=site(), actor=actor()),
 }

@@ -104,7 +104,7 @@ class TestWhoIsLookedAt:
         serving(30)
         with CaptureQueriesContext(connection) as many:
             assert pump.sweep() == 33
-        assert len(many) == len(few)
+        assert len(many) <= len(few), "the first one makes its actor, too"
 
 
 @pytest.mark.usefixtures("db")
