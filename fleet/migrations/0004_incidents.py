@@ -18,7 +18,7 @@ DELETE FROM fleet_lifecyclesubject WHERE kind = 'incident';
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("fleet", "0002_history"),
+        ("fleet", "0003_reading"),
     ]
 
     operations = [
