@@ -6,8 +6,8 @@ from django.urls import include, path
 import fleet.api
 import provisioning.api
 from fleet.http.api import Api
-from fleet.pages import audit, lists, me, plans, racks, things
-from provisioning.pages import campaigns, host, now, operations, policy, search
+from fleet.pages import audit, me, plans, racks, things
+from provisioning.pages import act, campaigns, host, hosts, now, operations, policy, search
 
 api = Api()
 for router in (*fleet.api.ROUTERS, *provisioning.api.ROUTERS):
@@ -32,11 +32,14 @@ urlpatterns = [
     path("policy/", policy.policy, name="policy"),
     path("me/", me.me, name="me"),
     path("help/", me.help, name="help"),
-    path("hosts/", lists.hosts, name="hosts"),
+    path("hosts/", hosts.hosts, name="hosts"),
+    path("hosts.csv", hosts.as_csv, name="hosts_csv"),
+    path("act/", act.new, name="act_new"),
+    path("act/<str:code>/", act.act, name="act"),
+    path("act/<str:code>/do/", act.do, name="act_do"),
+    path("act/<str:code>/confirm/", act.confirm, name="act_confirm"),
+    path("act/<str:code>/undo/", act.undo, name="act_undo"),
     path("hosts/<str:name>/", host.host, name="host"),
-    path("hosts/<str:name>/operate/", host.operate, name="host_operate"),
-    path("hosts/<str:name>/move/", host.move, name="host_move"),
-    path("hosts/<str:name>/acts/<int:number>/confirm/", host.confirm, name="host_confirm"),
     path("hosts/<str:name>/hold/", host.hold, name="host_hold"),
     path("hosts/<str:name>/holds/<int:hold_id>/lift/", host.lift, name="host_lift"),
     *(

@@ -1,6 +1,5 @@
 """Acts that two persons must want: asked for by one, done when another confirms. What each does is its caller's."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -9,7 +8,7 @@ from django.utils import timezone
 
 from fleet import access
 from fleet.errors import NotAllowed, NotFound, WrongState
-from fleet.models import Actor, ActRequest, Device
+from fleet.models import Actor, Device, Review
 
 VALID_S = 3600
 
@@ -21,46 +20,39 @@ class Rule:
     needs: str
 
 
-# One table for all such acts (lifecycle.md, "Who may what"). retire: an admin asks, and it takes an operator too.
-ACTS: dict[str, Rule] = {"retire": Rule(needs="operate")}
+# One table for all such acts (lifecycle.md, "Who may what"; ui.md, "Acting"). retire: an admin asks, and it takes an
+# operator too. lose_data: what many hosts hold is overwritten or erased.
+ACTS: dict[str, Rule] = {"retire": Rule(needs="operate"), "lose_data": Rule(needs="operate")}
 
 
-def ask(*, act: str, hosts: Sequence[int], reason: str, actor: Actor) -> ActRequest:
-    """Put on record that somebody wants this; nothing happens before take() and the act itself."""
-    now = timezone.now()
-    return ActRequest.objects.create(
-        act=act,
-        subject_kind="host",
-        subject_ids=sorted(hosts),
-        reason=reason,
-        asked_by=actor,
-        asked_at=now,
-        valid_until=now + timedelta(seconds=VALID_S),
-    )
+def ask(review: Review) -> None:
+    """Who asked wants it; it waits for the second person, and nothing happens before take() and the act itself."""
+    review.asked_at = timezone.now()
+    review.valid_until = review.asked_at + timedelta(seconds=VALID_S)
 
 
-def take(*, number: int, actor: Actor) -> ActRequest:
-    """Note who confirms a request. The caller does the act in the same transaction and says what it led to.
+def take(*, code: str, actor: Actor) -> Review:
+    """Note who confirms, on the review, locked. The caller does the act in the same transaction and saves it.
 
     Raises NotFound (404), NotAllowed (403) for who asked for it, WrongState (409) when it was confirmed already, its
     hour is over, or who asked could not ask for it any more.
     """
-    request = ActRequest.objects.select_for_update(of=("self",)).select_related("asked_by").filter(pk=number).first()
-    if request is None:
-        raise NotFound(f"no act {number} waits for a second person", field="id", value=number)
-    if request.confirmed_at is not None:
-        raise WrongState(f"act {number} was confirmed already", field="id", value=number)
+    waiting = Review.objects.exclude(second="").exclude(asked_at=None)
+    review = waiting.select_for_update(of=("self",)).select_related("asked_by").filter(code=code).first()
+    if review is None:
+        raise NotFound(f"no act {code} waits for a second person", field="id", value=code)
+    if review.confirmed_at is not None:
+        raise WrongState(f"act {code} was confirmed already", field="id", value=code)
     now = timezone.now()
-    if request.valid_until <= now:
-        raise WrongState(f"act {number} waited for too long", field="id", value=number, hint="ask for it again")
-    if is_same(request.asked_by, actor):
-        raise NotAllowed(f"{actor.name} asked for act {number}", field="id", value=number, expected="another person")
-    sites = Device.objects.filter(pk__in=request.subject_ids).values_list("site_id", flat=True)
-    if not access.has_still(request.asked_by, set(sites)):
-        raise WrongState(f"{request.asked_by.name} may not {request.act} any more", field="id", value=number)
-    request.confirmed_by, request.confirmed_at = actor, now
-    request.save(update_fields=["confirmed_by", "confirmed_at"])
-    return request
+    if review.valid_until <= now:
+        raise WrongState(f"act {code} waited for too long", field="id", value=code, hint="ask for it again")
+    if is_same(review.asked_by, actor):
+        raise NotAllowed(f"{actor.name} asked for act {code}", field="id", value=code, expected="another person")
+    sites = Device.objects.filter(pk__in=review.hosts).values_list("site_id", flat=True)
+    if not access.has_still(review.asked_by, set(sites)):
+        raise WrongState(f"{review.asked_by.name} may not {review.second} any more", field="id", value=code)
+    review.confirmed_by, review.confirmed_at = actor, now
+    return review
 
 
 def is_same(one: Actor, other: Actor) -> bool:

@@ -8,6 +8,7 @@ from fleet.http import paging
 from fleet.http.api import Bearer, answers
 from fleet.http.auth import PageRequest
 from fleet.http.schemas import HostRow, Id, Page, Paged, Text, TransitionRow, words
+from fleet.models.devices import HEALTH
 from fleet.reads import history, hosts
 from fleet.states import KINDS
 
@@ -17,7 +18,10 @@ STATES = [s.name for s in KINDS["host"].states]
 
 
 class HostFilters(Paged):
-    """q: a piece of the name or serial, or the whole address of the BMC."""
+    """q: a piece of the name or serial, or the whole address of the BMC. owner: a party that owns an open finding.
+
+    cause: "any" for whichever. operation: the kind that is under way. held: whether a hold stands.
+    """
 
     state: Annotated[Text, *words(STATES)] | None = None
     cause: Text | None = None
@@ -25,6 +29,10 @@ class HostFilters(Paged):
     rack: Text | None = None
     row: Text | None = None
     profile: Text | None = None
+    owner: Text | None = None
+    health: Annotated[Text, *words(HEALTH)] | None = None
+    held: Annotated[Text, *words(list(hosts.HELD))] | None = None
+    operation: Text | None = None
     q: Text | None = None
 
 

@@ -106,11 +106,14 @@ def admit(request: HttpRequest, act: str) -> PageRequest:
 
 
 def needs(
-    act: str,
+    act: str, back: Callable[[HttpRequest], str] | None = None
 ) -> Callable[
     [Callable[Concatenate[PageRequest, P], HttpResponse]], Callable[Concatenate[HttpRequest, P], HttpResponse]
 ]:
-    """Guard of a page: the act that it does. Somebody who is not signed in is sent to sign in, and back again."""
+    """Guard of a page: the act that it does. Somebody who is not signed in is sent to sign in, and back again.
+
+    back: for a form, the address of a page that shows it again as it was filled in; without one they are told only.
+    """
     if act not in ACTS:
         raise KeyError(act)
 
@@ -118,7 +121,7 @@ def needs(
         @wraps(view)
         def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if who_of(request) is None:
-                return _to_sign_in(request)
+                return _to_sign_in(request, back)
             return view(admit(request, act), *args, **kwargs)
 
         guarded.act = act  # type: ignore[attr-defined]
@@ -127,12 +130,14 @@ def needs(
     return guard
 
 
-def _to_sign_in(request: HttpRequest) -> HttpResponse:
+def _to_sign_in(request: HttpRequest, back: Callable[[HttpRequest], str] | None = None) -> HttpResponse:
     if getattr(request, "htmx", False) or request.headers.get("HX-Request"):
         here = request.headers.get("HX-Current-URL", "/")
         return HttpResponse(status=401, headers={"HX-Redirect": f"{settings.LOGIN_URL}?next={quote(here)}"})
     if request.method in SAFE:
         return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
+    if back is not None:
+        return redirect_to_login(back(request), settings.LOGIN_URL)
     return page_response(request, NotSignedIn("you are not signed in any more", hint="sign in, then send it again"))
 
 

@@ -54,20 +54,31 @@ def act(
     refused: shows the page again with what was typed.
     """
     sent = {k: request.POST.getlist(k) for k in request.POST if k not in ("csrfmiddlewaretoken", "key")}
-    try:
+
+    def once() -> str:
         _, answer = idempotency.once(
             actor=request.actor,
             key=request.POST.get("key", ""),
             request_sha256=idempotency.digest("POST", request.path_info, sent),
             effect=lambda: (303, {"location": effect()}),
         )
+        return str(answer["location"])
+
+    return attempt(request, once, refused)
+
+
+def attempt(
+    request: PageRequest, effect: Callable[[], str], refused: Callable[[MusterError], HttpResponse]
+) -> HttpResponse:
+    """As act(), for what is done once by itself, whatever the key."""
+    try:
+        return HttpResponseRedirect(effect(), status=303)
     except MusterError as error:
         return refused(error)
     except OperationalError as error:
         if (passing := not_now(error, request)) is None or passing.code != NotNow.code:
             raise
         return with_retry(refused(passing), passing)
-    return HttpResponseRedirect(answer["location"], status=303)
 
 
 def blank() -> dict[str, Any]:

@@ -33,6 +33,7 @@ ACTS: dict[str, Act] = {
     "report": Act("build reports", ("liaison",)),
     "party": Act("edit parties", ("liaison",)),
     "move": Act("move hosts", ("technician", "liaison", "scheduler", "operator", "admin")),
+    "review": Act("act on hosts", ("technician", "liaison", "scheduler", "operator", "admin")),
     "confirm": Act("confirm what another person asked for", ("operator", "admin")),
     "drain": Act("drain or return hosts", ("scheduler", "operator", "admin")),
     "suspect": Act("report a suspect host", ("scheduler", "operator", "admin")),

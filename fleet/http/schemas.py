@@ -58,6 +58,7 @@ Reason = Annotated[
 ]
 Id = Annotated[int, Field(ge=1, le=BIGINT)]
 StrictId = Annotated[int, Field(ge=1, le=BIGINT, strict=True)]
+Code = Annotated[str, StringConstraints(strict=True, pattern="^[a-z0-9]{1,20}$")]
 Instant = Annotated[datetime, BeforeValidator(_instant), WithJsonSchema(_WHEN)]
 
 
@@ -159,10 +160,14 @@ class TransitionRow(Schema):
 
 
 class ActRow(Schema):
-    """Something that two persons must want. It is done when the second one confirms; transitions: what it led to."""
+    """Something that two persons must want. It is done when the second one confirms; led_to: {noun: ids}.
 
-    id: int
+    act: why it takes two. verb: what is done.
+    """
+
+    id: str
     act: str
+    verb: str
     hosts: list[str]
     reason: str
     asked_by: str
@@ -171,3 +176,4 @@ class ActRow(Schema):
     confirmed_by: str | None
     confirmed_at: datetime | None
     transitions: list[int]
+    led_to: dict[str, list[int]]

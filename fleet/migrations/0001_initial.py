@@ -637,16 +637,29 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="ActRequest",
+            name="Review",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("act", models.TextField()),
-                ("subject_kind", models.TextField()),
+                ("code", models.TextField(unique=True)),
+                ("verb", models.TextField(blank=True, default="")),
+                ("params", models.JSONField(default=dict)),
+                ("select", models.JSONField(default=dict)),
+                ("hosts", django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), size=None)),
+                ("states", django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), size=None)),
+                ("seqs", django.contrib.postgres.fields.ArrayField(base_field=models.IntegerField(), size=None)),
                 (
-                    "subject_ids",
+                    "operations",
                     django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), size=None),
                 ),
-                ("reason", models.TextField()),
+                ("shows", models.JSONField(default=dict)),
+                ("second", models.TextField(blank=True, default="")),
+                ("reason", models.TextField(blank=True, default="")),
+                ("made_at", models.DateTimeField()),
+                ("valid_until", models.DateTimeField()),
+                ("asked_at", models.DateTimeField(null=True)),
+                ("confirmed_at", models.DateTimeField(null=True)),
+                ("done_at", models.DateTimeField(null=True)),
+                ("led_to", models.JSONField(default=dict)),
                 (
                     "asked_by",
                     models.ForeignKey(
@@ -656,8 +669,6 @@ class Migration(migrations.Migration):
                         to="fleet.actor",
                     ),
                 ),
-                ("asked_at", models.DateTimeField()),
-                ("valid_until", models.DateTimeField()),
                 (
                     "confirmed_by",
                     models.ForeignKey(
@@ -668,19 +679,15 @@ class Migration(migrations.Migration):
                         to="fleet.actor",
                     ),
                 ),
-                ("confirmed_at", models.DateTimeField(null=True)),
-                (
-                    "led_to",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.BigIntegerField(), default=list, size=None
-                    ),
-                ),
             ],
             options={
                 "indexes": [
                     models.Index(
-                        condition=models.Q(("confirmed_at__isnull", True)), fields=["valid_until"], name="act_waiting"
-                    )
+                        condition=models.Q(("done_at", None), models.Q(("asked_at", None), _negated=True)),
+                        fields=["valid_until"],
+                        name="act_waiting",
+                    ),
+                    models.Index(condition=models.Q(("asked_at", None)), fields=["made_at"], name="review_unused"),
                 ],
             },
         ),

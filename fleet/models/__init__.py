@@ -1,7 +1,7 @@
 """All tables of the fleet app."""
 
 from fleet.models.access import GRANTABLE, Grant, IdempotencyKey, Secret, Token
-from fleet.models.acts import ActRequest
+from fleet.models.acts import Review
 from fleet.models.devices import HOST_ROLES, SWITCH_ROLES, Bmc, Device, FormerName, Profile, Subject, Waiver
 from fleet.models.evidence import Evidence, File, Finding
 from fleet.models.fabric import Cable, CableEnd, PlanVersion, Port
@@ -17,7 +17,6 @@ __all__ = [
     "ROLES",
     "SWITCH_ROLES",
     "THEMES",
-    "ActRequest",
     "Actor",
     "Address",
     "Bmc",
@@ -45,6 +44,7 @@ __all__ = [
     "Preference",
     "Profile",
     "Rack",
+    "Review",
     "Row",
     "Secret",
     "Site",

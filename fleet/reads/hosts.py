@@ -1,13 +1,18 @@
 """Hosts as lists and as one: the same rows for the page and the API."""
 
 from collections.abc import Mapping
+from functools import reduce
+from operator import and_
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, Exists, F, Min, OuterRef, Q, QuerySet, Subquery, Value, When, Window
+from django.db.models.functions import RowNumber
 
 from fleet.errors import BadValue, NotFound
 from fleet.http import forms
-from fleet.models import Device, FormerName, Hold
+from fleet.models import Device, Finding, FormerName, Hold, Party
+from fleet.models.devices import HEALTH
+from fleet.models.evidence import SEVERITIES
 from fleet.reads.rows import Columns, Sites, named, scoped
 from fleet.states import KINDS
 
@@ -34,22 +39,41 @@ COLUMNS: Columns = {
 FILTERS = {
     "state": "state",
     "cause": "cause",
+    "health": "health",
     "pod": "pod",
     "rack": "rack__name",
     "row": "rack__row__name",
     "profile": "profile__name",
+    "operation": "active_kind",
 }
+# Whoever owns what is wrong with a host: of its open findings the worst that has an owner.
+OWNER = (
+    Finding.objects.filter(device=OuterRef("pk"), closed_at=None, owner__isnull=False)
+    .order_by(Case(*(When(severity=s, then=Value(n)) for n, s in enumerate(reversed(SEVERITIES)))), "id")
+    .values("owner__name")[:1]
+)
+ANY_CAUSE = "any"
+HELD = {"yes": Q(held__gt=0), "no": Q(held=0)}
+
+
+def conditions(filters: Mapping[str, Any]) -> dict[str, Q]:
+    """One condition for each filter that is set; q is a piece of the name or serial, or the whole BMC address."""
+    found = {name: Q(**{column: filters[name]}) for name, column in FILTERS.items() if filters.get(name)}
+    if filters.get("cause") == ANY_CAUSE:
+        found["cause"] = ~Q(cause="")
+    if owner := filters.get("owner"):
+        found["owner"] = Q(Exists(Finding.objects.filter(device=OuterRef("pk"), closed_at=None, owner__name=owner)))
+    if held := filters.get("held"):
+        found["held"] = HELD[held]
+    if q := filters.get("q"):
+        found["q"] = Q(name__icontains=q) | Q(serial__icontains=q) | Q(bmc__address=q)
+    return found
 
 
 def select(filters: Mapping[str, Any], sites: Sites) -> QuerySet[Device]:
-    """Hosts by named fields; q is a piece of the name or serial, or the whole address of the BMC."""
+    """Hosts for which all of these filters hold."""
     found = scoped(Device.objects.filter(kind="host"), sites, "site_id")
-    for name, column in FILTERS.items():
-        if filters.get(name):
-            found = found.filter(**{column: filters[name]})
-    if q := filters.get("q"):
-        found = found.filter(Q(name__icontains=q) | Q(serial__icontains=q) | Q(bmc__address=q))
-    return found
+    return found.filter(*conditions(filters).values())
 
 
 def rows(hosts: QuerySet[Device]) -> QuerySet[Device, dict[str, Any]]:
@@ -136,29 +160,100 @@ def place_of_hold(hold_id: int, sites: Sites) -> tuple[int, int]:
     return int(place[0]), int(place[1])
 
 
-NAMES = (*FILTERS, "q")
+NAMES = ("state", "cause", "owner", "row", "rack", "pod", "profile", "health", "held", "operation", "q")
 STATES = tuple(s.name for s in KINDS["host"].states)
+# Filters of which there are only these words; of the others, new ones may come at any time.
+WORDS = {"state": STATES, "health": tuple(HEALTH), "held": tuple(HELD)}
+# How a list is shown; not which hosts are in it.
+SHOWS = ("cursor", "group", "host", "all")
 
 
 def filters(query: Mapping[str, Any]) -> dict[str, str]:
     """The filters of a page's address. Raises BadValue (422) for one that does not exist or cannot match anything."""
     for name in query:
-        if name not in (*NAMES, "cursor"):
+        if name not in (*NAMES, *SHOWS):
             raise BadValue(f"there is no filter {name!r}", field=name, value=query[name], expected=", ".join(NAMES))
     found = {name: forms.text(query, name) for name in NAMES}
-    if found["state"] and found["state"] not in STATES:
-        raise BadValue("there is no such state", field="state", value=found["state"], expected=", ".join(STATES))
+    for name, words in WORDS.items():
+        if found[name] and found[name] not in words:
+            raise BadValue(f"there is no such {name}", field=name, value=found[name], expected=", ".join(words))
     return {name: value for name, value in found.items() if value}
 
 
+def without(filters: Mapping[str, str], sites: Sites) -> list[dict[str, Any]]:
+    """Why nothing matches: for each filter how many match it alone, and how many all the others. One query."""
+    where = conditions(filters)
+    counts: dict[str, Any] = {}
+    for name, condition in where.items():
+        counts[f"only_{name}"] = Count("pk", filter=condition)
+        rest = [other for one, other in where.items() if one != name]
+        counts[f"rest_{name}"] = Count("pk", filter=reduce(and_, rest)) if rest else Count("pk")
+    found = scoped(Device.objects.filter(kind="host"), sites, "site_id").aggregate(**counts)
+    return [
+        {"name": name, "value": filters[name], "alone": found[f"only_{name}"], "rest": found[f"rest_{name}"]}
+        for name in where
+    ]
+
+
+def owners(found: list[dict[str, Any]]) -> dict[int, str]:
+    """By the id of a host: who owns what is wrong with it. One query."""
+    ids = [row["id"] for row in found]
+    owned = Device.objects.filter(pk__in=ids).annotate(owned_by=Subquery(OWNER)).exclude(owned_by=None)
+    return dict(owned.values_list("id", "owned_by"))
+
+
+def by_cause(hosts: QuerySet[Device]) -> list[dict[str, Any]]:
+    """The repair board: hosts in trouble by cause and by who owns it, the oldest trouble first. Two queries.
+
+    hosts: of each group the first ones, MOST_ON_BOARD in all. n: how many there are.
+    """
+    causes = hosts.exclude(cause="").annotate(owner=Subquery(OWNER))
+    counts = (
+        causes.values("cause", "owner").annotate(n=Count("id"), since=Min("state_since")).order_by("since", "cause")
+    )
+    groups = [{**row, "owner": row["owner"] or "", "hosts": []} for row in counts]
+    if not groups:
+        return []
+    each = max(1, MOST_ON_BOARD // len(groups))
+    ranked = causes.annotate(
+        place=Window(RowNumber(), partition_by=[F("cause"), F("owner")], order_by=[F("state_since"), F("name")])
+    )
+    board = {(g["cause"], g["owner"]): g["hosts"] for g in groups}
+    for row in ranked.filter(place__lte=each).order_by("place").values(*COLUMNS.values(), "owner"):
+        board[row["cause"], row["owner"] or ""].append({**named(row, COLUMNS), "owner": row["owner"] or ""})
+    return groups
+
+
+MOST_ON_BOARD = 100
+
+
+def standing(ids: list[int]) -> int:
+    """How many of these holds still stand."""
+    return Hold.objects.filter(STANDING, pk__in=ids).count()
+
+
 def known(sites: Sites) -> dict[str, Any]:
-    """What there is to filter by: states and causes with their numbers, and how many hosts there are. One query."""
-    groups = scoped(Device.objects.filter(kind="host"), sites, "site_id").values_list("state", "cause")
-    states: dict[str, int] = {}
-    causes: dict[str, int] = {}
-    for state, cause, n in groups.annotate(n=Count("id")).order_by():
-        states[state] = states.get(state, 0) + n
-        if cause:
-            causes[cause] = causes.get(cause, 0) + n
-    ordered = [(s, states[s]) for s in STATES if s in states]
-    return {"states": ordered, "causes": sorted(causes.items()), "hosts": sum(states.values())}
+    """What there is to filter by: states, causes, operations with their numbers; how many hosts there are. One query.
+
+    states, causes, health, operations: pairs of a word and how many hosts.
+    """
+    columns = {"states": "state", "causes": "cause", "health": "health", "operations": "active_kind"}
+    groups = scoped(Device.objects.filter(kind="host"), sites, "site_id").values(*columns.values())
+    counts: dict[str, dict[str, int]] = {name: {} for name in columns}
+    hosts = 0
+    for row in groups.annotate(n=Count("id")).order_by():
+        hosts += row["n"]
+        for name, column in columns.items():
+            if row[column]:
+                counts[name][row[column]] = counts[name].get(row[column], 0) + row["n"]
+    ordered = {"states": STATES, "health": HEALTH}
+    pairs = {
+        name: [(word, n[word]) for word in ordered[name] if word in n] if name in ordered else sorted(n.items())
+        for name, n in counts.items()
+    }
+    return {**pairs, "hosts": hosts}
+
+
+def parties() -> list[str]:
+    """Names of those who may own what is wrong with a host. One query."""
+    return list(Party.objects.order_by("name").values_list("name", flat=True))

@@ -8,9 +8,9 @@ from fleet import second
 from fleet.http import paging, rights
 from fleet.http.api import Bearer, answers, idempotent
 from fleet.http.auth import PageRequest, acting
-from fleet.http.schemas import ActRow, Id, Page, Paged
+from fleet.http.schemas import ActRow, Code, Page, Paged
 from fleet.reads import acts
-from provisioning.engine import moves
+from provisioning.engine import act
 
 router = Router(tags=["acts"])
 
@@ -30,16 +30,16 @@ def list_acts(request: PageRequest, filters: Query[ActFilters]) -> Any:
 
 
 @router.get("/acts/{id}", auth=Bearer("read"), response=answers(ActRow))
-def get_act(request: PageRequest, id: Id) -> Any:
+def get_act(request: PageRequest, id: Code) -> Any:
     """One act that needed a second person."""
     return acts.one(id, request.who.sites("read"))
 
 
 @router.post("/acts/{id}/confirm", auth=Bearer("confirm"), response=answers(ActRow, act=True))
 @idempotent
-def confirm_act(request: PageRequest, id: Id) -> Any:
+def confirm_act(request: PageRequest, id: Code) -> Any:
     """Do what another person asked for, within the hour. Who asked for it cannot."""
-    act, sites = acts.place(id, request.who.sites("read"))
-    role = rights.roles_at(request.who, second.ACTS[act].needs, sites=sites)[0]
-    moves.confirm(number=id, actor=acting(request.who, role))
+    word, sites = acts.place(id, request.who.sites("read"))
+    role = rights.roles_at(request.who, second.ACTS[word].needs, sites=sites)[0]
+    act.confirm(code=id, actor=acting(request.who, role))
     return 200, acts.one(id, None)

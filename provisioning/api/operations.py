@@ -8,13 +8,16 @@ from pydantic import Field, model_validator
 
 from fleet.http import paging, rights
 from fleet.http.api import Bearer, answers, idempotent
-from fleet.http.auth import PageRequest
-from fleet.http.schemas import Asked, Id, Name, Page, Paged, Reason, StrictId, Text, TransitionRow, words
+from fleet.http.auth import PageRequest, acting
+from fleet.http.rights import LETTERS
+from fleet.http.schemas import ActRow, Asked, Id, Name, Page, Paged, Reason, StrictId, Text, TransitionRow, words
 from fleet.models import Device
+from fleet.reads import acts
 from fleet.states import KINDS as LIFECYCLES
-from provisioning.engine import ask, campaign
+from provisioning.api.reviews import ReviewOut
+from provisioning.engine import act, ask, campaign, verbs
 from provisioning.operations.registry import KINDS
-from provisioning.reads import operations
+from provisioning.reads import operations, reviews
 
 router = Router(tags=["operations"])
 
@@ -152,6 +155,7 @@ class OperationIn(Asked):
     select: Select | None = None
     params: Params = {}
     reason: Reason
+    dry_run: Annotated[bool, Field(strict=True)] = False
 
     @model_validator(mode="after")
     def _one_way(self) -> "OperationIn":
@@ -195,15 +199,28 @@ def get_operation(request: PageRequest, id: Id) -> Any:
 
 
 @router.post(
-    "/operations", auth=Bearer("operate"), response=answers(OperationRow | OperationsOut, status=202, act=True)
+    "/operations",
+    auth=Bearer("operate"),
+    response={200: ReviewOut, **answers(OperationRow | OperationsOut | ActRow, status=202, act=True)},
 )
 @idempotent
 def create_operations(request: PageRequest, body: OperationIn) -> Any:
-    """Start an operation on one host or on many: all or none. The answer to `host` is the operation itself."""
+    """Start an operation on one host or on many: all or none. The answer to `host` is the operation itself.
+
+    With dry_run it answers with the review and starts nothing. Where the data of many hosts goes, the answer is an act
+    that waits for a second person (`GET /acts`).
+    """
     devices = _devices(body)
-    act = KINDS[body.kind].act if body.kind in KINDS else "operate"
-    rights.demand(request.who, act, sites=[d.site_id for d in devices])
-    made = ask.operations(kind=body.kind, devices=devices, params=body.params, actor=request.actor, reason=body.reason)
+    right = KINDS[body.kind].act if body.kind in KINDS else "operate"
+    role = rights.roles_at(request.who, right, sites=[d.site_id for d in devices])[0]
+    ask.check_kind(body.kind, body.params)
+    verb = verbs.of_kind(body.kind, body.params)
+    if body.dry_run:
+        return 200, reviews.body(verb, body.params, devices, LETTERS[role])
+    of_all: dict[str, Any] = {"params": body.params, "devices": devices, "reason": body.reason}
+    if (waits := act.of_two(found=verb, actor=acting(request.who, role), **of_all)) is not None:
+        return 202, acts.one(waits.code, None)
+    made = ask.operations(kind=body.kind, actor=request.actor, **of_all)
     rows = operations.made([o.pk for o in made])
     return 202, rows[0] if body.host is not None else {"operations": rows}
 

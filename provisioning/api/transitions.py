@@ -10,11 +10,11 @@ from fleet.http import paging
 from fleet.http.api import Bearer, answers, idempotent
 from fleet.http.auth import PageRequest, acting
 from fleet.http.schemas import ActRow, Asked, Id, Name, Page, Paged, Reason, StrictId, Text, TransitionRow, words
-from fleet.models import ActRequest
 from fleet.reads import acts, history
 from fleet.states import KINDS
-from provisioning.engine import moves
-from provisioning.reads import operations
+from provisioning.api.reviews import ReviewOut
+from provisioning.engine import act, moves, verbs
+from provisioning.reads import operations, reviews
 from provisioning.reads.moves import role_for
 
 router = Router(tags=["transitions"])
@@ -55,6 +55,7 @@ class MoveIn(Asked):
     to: Annotated[Text, *words(moves.STATES)]
     reason: Reason
     force: Annotated[bool, Field(strict=True)] = False
+    dry_run: Annotated[bool, Field(strict=True)] = False
 
     @model_validator(mode="after")
     def _one_way(self) -> "MoveIn":
@@ -72,24 +73,26 @@ class TransitionsOut(Schema):
 @router.post(
     "/transitions",
     auth=Bearer("move"),
-    response={**answers(TransitionRow | TransitionsOut, status=201, act=True), 202: ActRow},
+    response={200: ReviewOut, **answers(TransitionRow | TransitionsOut, status=201, act=True), 202: ActRow},
 )
 @idempotent
 def create_transitions(request: PageRequest, body: MoveIn) -> Any:
     """Move hosts along the edges of their lifecycle: all or none. 202: the act waits for a second person.
 
+    With dry_run it answers with the review and moves nothing.
     The answer to `host` is the transition itself.
     """
     devices = operations.called([body.host] if body.host is not None else body.hosts or [])
     role = role_for(request.who, devices, body.to, force=body.force)
-    made = moves.move(
-        hosts=[d.pk for d in devices],
-        to=body.to,
-        reason=body.reason,
-        actor=acting(request.who, role),
-        force=body.force,
-    )
-    if isinstance(made, ActRequest):
-        return 202, acts.one(made.pk, None)
+    actor = acting(request.who, role)
+    if body.dry_run:
+        found = verbs.FORCE if body.force else verbs.verb(f"move.{body.to}")
+        return 200, reviews.body(found, {}, devices, actor.role)
+    if body.to in moves.SECOND and not body.force:
+        found = verbs.verb(f"move.{body.to}")
+        waits = act.of_two(found=found, params={}, devices=devices, reason=body.reason, actor=actor)
+        if waits is not None:
+            return 202, acts.one(waits.code, None)
+    made = moves.move(hosts=[d.pk for d in devices], to=body.to, reason=body.reason, actor=actor, force=body.force)
     rows = history.ready(list(history.transitions(None, pk__in=[m.id for m in made]).order_by("id")))
     return 201, rows[0] if body.host is not None else {"transitions": rows}

@@ -3,8 +3,8 @@
 Edges and roles are those of fleet.states. Of their guards, those are checked that stand on what exists: no operation
 under way, no hold and good health before service, a second person before retirement. The others stand on what does not
 exist yet, and the reason on record takes their place: scans of tags, racks, units and cables (edges 3 to 6), the drain
-budget (16), the brake (17), tests tied to the cause (23), work orders (25, 27), RMA numbers (26, 28), parts that came
-and hosts that were swapped (29, 30), erase proof and released cables (31).
+budget (16), tests tied to the cause (23), work orders (25, 27), RMA numbers (26, 28), parts that came and hosts that
+were swapped (29, 30), erase proof and released cables (31). A brake (17) stops no person, but counts what they move.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
 
-from fleet import findings, lifecycle, reasons, second
+from fleet import findings, lifecycle, reasons
 from fleet.errors import BadValue, NotFound, WrongState
 from fleet.findings import Found
 from fleet.lifecycle import Moved
-from fleet.models import ROLES, Actor, ActRequest, Device
+from fleet.models import ROLES, Actor, Device
 from fleet.states import HOST_EDGES, HOST_STATES, allowed
-from provisioning.engine import ask, effects, service
+from provisioning.engine import ask, brakes, effects, service
 from provisioning.engine.hint import look_soon
 from provisioning.models import Operation
 
@@ -28,6 +29,10 @@ STATES = tuple(s.name for s in HOST_STATES)
 FORCED_TO = "quarantined"
 # The state that an act of fleet.second leads to.
 SECOND = {"retired": "retire"}
+# Whoever takes hosts out of service locks their site's brake first (provisioning.engine.brakes).
+OUT_OF_SERVICE = {"draining", "quarantined"}
+# What a drain waits for, by the scheduler.
+EMPTIED = ("draining", "validated")
 UNDER_WAY = ("queued", "active", "lost")
 
 # The number is newer than any worker's: whatever one of them still writes, or wants to send, is refused.
@@ -78,38 +83,34 @@ def move(
     actor: Actor,
     force: bool = False,
     ends: Collection[int] | None = None,
-) -> list[Moved] | ActRequest:
-    """Move hosts to a state, all or none, in one statement; an act that waits where a second person must confirm.
+    confirmed_by: Actor | None = None,
+) -> list[Moved]:
+    """Move hosts to a state, all or none, in one statement.
 
     force: to quarantined although operations are under way; they are ended. ends: those that may be, None for any.
+    confirmed_by: the second person of a move that needs one (SECOND); provisioning.engine.act asks for them.
     Raises BadValue (422), NotFound (404), WrongState (409) that lists each host that is refused, why, and where it may
     go. Source: lifecycle, table of edges; "Forced edge".
     """
     words = reasons.needed(reason)
     _check(hosts, to, force)
     with transaction.atomic():
+        if to in OUT_OF_SERVICE:
+            brakes.lock(Device.objects.filter(pk__in=hosts, state=service.GOAL).values_list("site_id", flat=True))
         found = _lock(hosts)
         _refuse(found, to, actor, force=force, ends=ends)
-        if act := SECOND.get(to):
-            return second.ask(act=act, hosts=found.ids, reason=words, actor=actor)
+        if to in SECOND:
+            if confirmed_by is None:
+                raise WrongState(f"a move to {to} needs a second person", field="to", value=to)
+            words = f"{words} (asked by {actor.name}, confirmed by {confirmed_by.name})"
         return _go(found, to, words, actor, cause="forced" if force else "")
 
 
-def confirm(*, number: int, actor: Actor) -> ActRequest:
-    """Do what another person asked for, if it may be done still. In their role; the reason names both.
-
-    Raises what fleet.second.take() raises, and WrongState (409) as move() does.
-    """
+def check(*, hosts: Sequence[int], to: str, actor: Actor, force: bool = False) -> None:
+    """Raise what move() would now, and move nothing."""
+    _check(hosts, to, force)
     with transaction.atomic():
-        request = second.take(number=number, actor=actor)
-        to = next(state for state, act in SECOND.items() if act == request.act)
-        asker = request.asked_by
-        found = _lock(request.subject_ids)
-        _refuse(found, to, asker)
-        words = f"{request.reason} (asked by {asker.name}, confirmed by {actor.name})"
-        request.led_to = [m.id for m in _go(found, to, words, asker)]
-        request.save(update_fields=["led_to"])
-    return request
+        _refuse(_lock(hosts), to, actor, force=force)
 
 
 def _check(hosts: Sequence[int], to: str, force: bool) -> None:
@@ -147,7 +148,8 @@ def _refuse(found: Locked, to: str, actor: Actor, *, force: bool = False, ends: 
     for device in found.devices:
         why = why_not(state=device.state, held=device.held, health=device.health, to=to, role=actor.role)
         operation = under_way.get(device.pk)
-        if not why and operation and not (force and (ends is None or operation.pk in ends)):
+        ends_it = force and (ends is None or (operation is not None and operation.pk in ends))
+        if not why and operation and not ends_it and not _is_answer(operation, device.state, to):
             why = f"operation {operation.pk} ({operation.kind}, {operation.state}) is under way"
         if why:
             errors.append(_refusal(device, actor, why))
@@ -162,6 +164,11 @@ def _refuse(found: Locked, to: str, actor: Actor, *, force: bool = False, ends: 
             hint=hint if under_way else "",
             errors=errors,
         )
+
+
+def _is_answer(operation: Operation, state: str, to: str) -> bool:
+    """Whether this move is what the operation waits for: the scheduler says that nothing runs there any more."""
+    return operation.kind == "drain" and (state, to) == EMPTIED
 
 
 def _refusal(device: Device, actor: Actor, why: str) -> dict[str, Any]:
@@ -181,6 +188,9 @@ def _go(found: Locked, to: str, words: str, actor: Actor, *, cause: str = "") ->
         _end(found, actor, words, cause or to)
     moved = lifecycle.move("host", found.ids, to=to, actor=actor, reason=words, cause=cause)
     Device.objects.filter(pk__in=found.ids).update(cause=cause)
+    if to == EMPTIED[1]:
+        answered = [o.pk for o in found.under_way().values() if o.kind == "drain" and o.state == "active"]
+        Operation.objects.filter(pk__in=answered).update(pokes=F("pokes") + 1, wake_at=Now())
     look_soon()
     return moved
 

@@ -7,18 +7,15 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from fleet import findings, holds, second
+from fleet import findings, holds
 from fleet.errors import BadValue, MusterError, NotFound
 from fleet.http import forms, live, rights
-from fleet.http.auth import PageRequest, acting, needs
-from fleet.http.paging import BIGINT
+from fleet.http.auth import PageRequest, needs
 from fleet.models import Device
-from fleet.reads import acts, hosts
+from fleet.reads import hosts
 from fleet.reads.findings import place
-from provisioning.engine import ask, moves
-from provisioning.operations.registry import KINDS
 from provisioning.reads import host as reads
-from provisioning.reads.moves import offers, role_for
+from provisioning.reads.reviews import offers
 
 
 @require_safe
@@ -41,8 +38,7 @@ def _show(request: PageRequest, version: reads.Version, shown: Any, status: int 
     context: dict[str, Any] = {"here": "hosts", **shown, "hold_kinds": holds.KINDS}
     sites = request.who.sites("read")
     context |= reads.page(version.id, sites)
-    context |= {"kinds": reads.startable(context["host"]), "actions": reads.POWER_ACTIONS}
-    context["move"] = offers(request.who, context["host"], context["facts"], context["operations"])
+    context["acts"] = offers(request.who, context["host"], context["facts"], context["operations"])
     if at := request.GET.get("at"):
         context |= _then(version.id, at, request)
     return live.show(
@@ -65,12 +61,10 @@ def _then(device_id: int, at: str, request: PageRequest) -> dict[str, Any]:
         return {"at": at, "at_error": error}
 
 
-def _refused(request: PageRequest, name: str, form: str) -> Any:
-    def show(error: MusterError) -> HttpResponse:
-        version = reads.version(name, request.who.sites("read"))
-        return _show(request, version, forms.typed(request.POST, form, error), error.status)
-
-    return show
+def refused(request: PageRequest, name: str, form: str, error: MusterError) -> HttpResponse:
+    """The page again, for what was refused in a form of it."""
+    version = reads.version(name, request.who.sites("read"))
+    return _show(request, version, forms.typed(request.POST, form, error), error.status)
 
 
 def _device(request: PageRequest, name: str, act: str) -> Device:
@@ -80,57 +74,6 @@ def _device(request: PageRequest, name: str, act: str) -> Device:
         raise NotFound(f"there is no host {name}", field="name", value=name)
     rights.demand(request.who, act, sites=[device.site_id])
     return device
-
-
-@require_POST
-@needs("operate")
-def operate(request: PageRequest, name: str) -> HttpResponse:
-    """Start an operation on this host."""
-    device = _device(request, name, "operate")
-
-    def effect() -> str:
-        kind = forms.text(request.POST, "kind")
-        params = {"action": forms.text(request.POST, "action")} if kind == "power" else {}
-        if kind in KINDS:
-            rights.demand(request.who, KINDS[kind].act, sites=[device.site_id])
-        why = forms.reason(request.POST)
-        made = ask.operations(kind=kind, devices=[device], params=params, actor=request.actor, reason=why)
-        return reverse("operation", args=[made[0].pk])
-
-    return forms.act(request, effect, _refused(request, name, "operate"))
-
-
-@require_POST
-@needs("move")
-def move(request: PageRequest, name: str) -> HttpResponse:
-    """Move this host. ends: the operation that the page said this ends; no other one is ended."""
-    device = _device(request, name, "move")
-
-    def effect() -> str:
-        to, why = forms.choice(request.POST, "to", moves.STATES), forms.reason(request.POST)
-        ends = forms.number(request.POST, "ends", low=1, high=BIGINT)
-        role = role_for(request.who, [device], to, force=ends is not None)
-        actor = acting(request.who, role)
-        ended = [ends] if ends else None
-        moves.move(hosts=[device.pk], to=to, reason=why, actor=actor, force=bool(ended), ends=ended)
-        return reverse("host", args=[name])
-
-    return forms.act(request, effect, _refused(request, name, "move"))
-
-
-@require_POST
-@needs("confirm")
-def confirm(request: PageRequest, name: str, number: int) -> HttpResponse:
-    """Be the second person for what somebody asked for on this host, and on others maybe."""
-    _device(request, name, "confirm")
-
-    def effect() -> str:
-        act, sites = acts.place(number, request.who.sites("read"))
-        role = rights.roles_at(request.who, second.ACTS[act].needs, sites=sites)[0]
-        moves.confirm(number=number, actor=acting(request.who, role))
-        return reverse("host", args=[name])
-
-    return forms.act(request, effect, _refused(request, name, "confirm"))
 
 
 HANDLE = {"acknowledge": findings.acknowledge, "close": findings.close_by_hand}
@@ -149,7 +92,7 @@ def finding(request: PageRequest, name: str, id: int, verb: str) -> HttpResponse
         HANDLE[verb](finding_id=id, reason=why, actor=request.actor)
         return reverse("host", args=[name])
 
-    return forms.act(request, effect, _refused(request, name, f"finding-{id}"))
+    return forms.act(request, effect, lambda error: refused(request, name, f"finding-{id}", error))
 
 
 @require_POST
@@ -163,7 +106,7 @@ def hold(request: PageRequest, name: str) -> HttpResponse:
         holds.place(device_id=device.pk, kind=kind, reason=why, actor=request.actor)
         return reverse("host", args=[name])
 
-    return forms.act(request, effect, _refused(request, name, "hold"))
+    return forms.act(request, effect, lambda error: refused(request, name, "hold", error))
 
 
 @require_POST
@@ -176,4 +119,4 @@ def lift(request: PageRequest, name: str, hold_id: int) -> HttpResponse:
         holds.lift(hold_id=hold_id, actor=request.actor, device_id=device.pk)
         return reverse("host", args=[name])
 
-    return forms.act(request, effect, _refused(request, name, "hold"))
+    return forms.act(request, effect, lambda error: refused(request, name, "hold", error))

@@ -13,14 +13,11 @@ from fleet.models import Device, Evidence, Part, Transition
 from fleet.reads import acts, findings, history, hosts
 from fleet.reads.rows import Sites, scoped
 from provisioning.models import Operation
-from provisioning.operations import power
-from provisioning.operations.registry import KINDS
 from provisioning.reads import operations
 
 MOVES = 100
 OPERATIONS = 20
 FINDINGS = 50
-POWER_ACTIONS = tuple(sorted(power.ACTIONS))
 
 FACTS = (
     *("uuid", "boot_id", "imported", "observe_only", "fingerprint", "profile__version", "bmc__address", "bmc__mac"),
@@ -88,17 +85,6 @@ def _with_evidence(moves: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ids = {pk for move in moves for pk in move["evidence"]}
     found = {e["id"]: e for e in Evidence.objects.filter(id__in=ids).values("id", "at", "kind", "words", "data")}
     return [{**move, "proof": [found[pk] for pk in move["evidence"] if pk in found]} for move in moves]
-
-
-def startable(host: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every kind of operation, and why it cannot start on this host now ('' when it can)."""
-    kinds = []
-    for kind in KINDS.values():
-        why = "" if host["state"] in kind.from_states else f"starts from {', '.join(sorted(kind.from_states))}"
-        if host["active_operation"] is not None:
-            why = f"operation {host['active_operation']} is under way"
-        kinds.append({"name": kind.name, "why": why})
-    return kinds
 
 
 def moment(text: str) -> datetime:

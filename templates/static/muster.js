@@ -172,5 +172,17 @@
     act();
   });
 
+  // The button names how many are chosen; without a script it says so in the review.
+  function countChosen() {
+    const form = document.getElementById("choose");
+    const button = form && form.querySelector("button[data-count]");
+    if (!button) return;
+    const ticked = form.querySelectorAll('input[name="host"]:checked, input[type=hidden][name="host"]').length;
+    const n = form.querySelector('input[name="all"]').checked ? Number(button.dataset.count) : ticked;
+    button.textContent = n ? "Act on " + n + (n === 1 ? " host" : " hosts") : "Act on the chosen hosts";
+  }
+
+  document.addEventListener("change", countChosen);
+  window.addEventListener("pageshow", countChosen);
   offerCopies();
 })();

@@ -9,9 +9,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from fleet import holds, second
-from fleet.models import Cable, CableEnd, Evidence, Finding, Part, PartMove, PlanVersion, Port, Transition
-from provisioning.engine import campaign
+from fleet import holds
+from fleet.models import Cable, CableEnd, Evidence, Finding, Part, PartMove, PlanVersion, Port, Review, Transition
+from provisioning.engine import act, blast, campaign, verbs
 from provisioning.models import Intent, Operation, Step
 from tests.support import make, people, routes
 
@@ -40,7 +40,10 @@ def fleet(n):
     for _ in range(n):
         Step.objects.create(**common, n=0, name="contact", started_at=now, ended_at=now, outcome="retry")
         Intent.objects.create(**common, step=0, device=hosts[0], what="reset", at=now)
-    act = second.ask(act="retire", hosts=[h.pk for h in hosts], reason="x", actor=actor)
+    facts = blast.facts(h.pk for h in hosts)
+    plan = blast.plan(verb=verbs.verb("move.retired"), params={}, hosts=facts, role="L")
+    waits = act.make(plan=plan, how={"filters": {"state": "cabled"}}, actor=actor)
+    Review.objects.filter(pk=waits.pk).update(asked_at=now, hosts=[h.pk for h in hosts])
     port = Port.objects.create(device=hosts[0], name="mlx5_0")
     cable = make.subject("cable", "planned")
     CableEnd.objects.create(cable_id=cable, end="a", port=port)
@@ -54,7 +57,7 @@ def fleet(n):
         "switch": make.switch().name,
         "serial": f"GPU{hosts[0].pk}",
         "inventory": inventory,
-        "act": act,
+        "act": waits,
         "host": hosts[0],
         "operation": operation,
         "campaign": made,
@@ -76,10 +79,10 @@ def counts(n):
     """Queries of every page and endpoint on a fleet of n hosts."""
     one = fleet(n)
     of = {"hosts": one["host"].pk, "operations": one["operation"].pk, "campaigns": one["campaign"].pk}
-    of |= {"evidence": one["evidence"].pk, "acts": one["act"].pk}
+    of |= {"evidence": one["evidence"].pk, "acts": one["act"].code}
     of |= one["inventory"]
     names = {"name": one["host"].name, "label": one["cable"], "serial": one["serial"], "code": one["cable"]}
-    names_of = {"switches": {**names, "name": one["switch"]}}
+    names_of = {"switches": {**names, "name": one["switch"]}, "act": {**names, "code": one["act"].code}}
     client, program, found = people.signed_in("operator"), people.program("operator"), {}
     for page in PAGES:
         noun = page.route.split("/")[1]

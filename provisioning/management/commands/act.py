@@ -1,4 +1,4 @@
-"""manage.py act confirm NUMBER: the second person's yes, from the server's shell, where there is only one account."""
+"""manage.py act confirm REVIEW: the second person's yes, from the server's shell, where there is only one account."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 from fleet import lifecycle, second
 from fleet.management.words import refusals
 from fleet.reads import acts
-from provisioning.engine import moves
+from provisioning.engine import act
 
 
 class Command(BaseCommand):
@@ -19,12 +19,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """What to do with which act."""
         parser.add_argument("verb", choices=["confirm"])
-        parser.add_argument("number", type=int, help="as the answer to whoever asked, and the host's page, say")
+        parser.add_argument("review", help="as its address, the answer to whoever asked, and the host's page, say")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Refused when another person could confirm."""
         with refusals():
             second.only_one_account()
-            request = moves.confirm(number=options["number"], actor=lifecycle.actor("system", "shell", "L"))
-        names = ", ".join(acts.one(request.pk, None)["hosts"])
-        self.stdout.write(f"act {request.pk} is done: {request.act} {names}")
+            review = act.confirm(code=options["review"], actor=lifecycle.actor("system", "shell", "L"))
+        names = ", ".join(acts.one(review.code, None)["hosts"])
+        self.stdout.write(f"act {review.code} is done: {review.second} {names}")

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from fleet.models import ActRequest, Device, Grant, Site, Token, Transition
+from fleet.models import Device, Grant, Review, Site, Token, Transition
 from provisioning.models import Operation
 from tests.support import make, people
 
@@ -171,7 +171,7 @@ class TestSecondPerson:
         answer = move(people.program("operator"), host=make.host("cabled").name, to="retired")
         assert answer.status_code == 409
         assert "needs the role admin" in answer.json()["title"]
-        assert not ActRequest.objects.exists()
+        assert not Review.objects.exists()
 
     def test_once_and_within_the_hour(self, db):
         host, other = make.hosts(2, "cabled")
@@ -180,13 +180,13 @@ class TestSecondPerson:
         assert confirm(operator, number).status_code == 200
         assert "confirmed already" in confirm(operator, number).json()["title"]
         late = retire(admin, other)
-        row = ActRequest.objects.get(pk=late)
+        row = Review.objects.get(code=late)
         assert row.valid_until - row.asked_at == timedelta(hours=1)
-        ActRequest.objects.filter(pk=late).update(valid_until=timezone.now())
+        Review.objects.filter(code=late).update(valid_until=timezone.now())
         answer = confirm(operator, late)
         assert (answer.status_code, answer.json()["hint"]) == (409, "ask for it again")
         assert state_of(other) == "cabled"
-        assert confirm(operator, late + 1).status_code == 404
+        assert confirm(operator, "zzz").status_code == 404
 
     def test_what_has_changed_meanwhile_is_seen(self, db):
         good, busy = make.hosts(2, "cabled")
@@ -196,7 +196,7 @@ class TestSecondPerson:
         answer = confirm(operator, number)
         assert answer.status_code == 409
         assert [e["value"] for e in answer.json()["errors"]] == [busy.name]
-        assert state_of(good) == "cabled" and ActRequest.objects.get().confirmed_at is None
+        assert state_of(good) == "cabled" and Review.objects.get().confirmed_at is None
         operator.post(f"/operations/{operation.pk}/cancel", {"reason": "it retires"})
         assert confirm(operator, number).status_code == 200
 

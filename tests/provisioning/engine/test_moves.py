@@ -7,7 +7,7 @@ from django.db import connection, transaction
 
 from fleet import holds
 from fleet.errors import BadValue, NotFound, WrongState
-from fleet.models import ROLES, ActRequest, Device, Transition
+from fleet.models import ROLES, Device, Transition
 from fleet.states import HOST_EDGES, HOST_STATES, allowed
 from provisioning.engine import ask, claim, moves, service
 from provisioning.models import Operation
@@ -51,8 +51,10 @@ def test_each_role_takes_its_edges_and_no_others(db, edge, role):
         people = [ROLES[r] for r in ROLES if r in takers - {"S"}]
         assert (" or ".join(people) if people else "nobody may move it") in error["title"]
     elif to == "retired":
-        assert isinstance(go(host, "retired", role), ActRequest)
+        with pytest.raises(WrongState, match="needs a second person"):
+            go(host, "retired", role)
         assert state_of(host) == start
+        assert go(host, "retired", role, confirmed_by=make.actor("O", "olga"))
     else:
         (moved,) = go(host, to, role)
         assert state_of(host) == to
@@ -121,18 +123,10 @@ def test_what_waits_behind_a_failure_keeps_nobody_until_the_host_retires(db):
     go(host, "racked", "T")
     waiting = Operation.objects.filter(state="queued").count()
     assert waiting == len(rest), "a person may retry the one that failed"
-    request = go(host, "retired", "L")
-    moves.confirm(number=admin_asks(request), actor=make.actor("O", "olga"))
+    go(host, "retired", "L", confirmed_by=make.actor("O", "olga"))
     assert state_of(host) == "retired"
     ended = Operation.objects.exclude(pk=first.pk)
     assert set(ended.values_list("state", "cause", "after_id")) == {("cancelled", "retired", None)}
-
-
-def admin_asks(request):
-    """As if it had been asked for by one whose right nothing ends."""
-    request.asked_by = make.lifecycle.actor("system", "shell", "L")
-    request.save()
-    return request.pk
 
 
 @pytest.mark.parametrize("health", ["ok", "info", "unknown", "warning", "critical"])

@@ -9,8 +9,9 @@ from fleet.models import GRANTABLE
 from tests.support import people, routes
 
 PAGES = list(routes.pages())
-HOST = "operate|move|confirm|acknowledge|close|hold|lift"
-IS_FORM = re.compile(rf"({HOST}|cancel|retry|skip|found|start|pause|resume|halt|end|verify)/$")
+HOST = "acknowledge|close|hold|lift"
+REVIEW = "act|do|confirm|undo"
+IS_FORM = re.compile(rf"({HOST}|{REVIEW}|cancel|retry|skip|found|start|pause|resume|halt|end|verify)/$")
 
 
 def call(client, page):
