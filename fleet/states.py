@@ -104,7 +104,7 @@ HOST_EDGES = _edges(
     ("in_service", "draining", "OSC", "drain budget not used up"),
     ("in_service", "quarantined", "SOL", "node down or fatal finding; brake closed"),
     ("draining", "in_service", "OC", "reason gone, before work began"),
-    ("draining", "validated", "S", "scheduler says empty, planned work"),
+    ("draining", "validated", "SC", "scheduler says empty, planned work"),
     ("draining", "quarantined", "SOL", "empty, or limit reached by the operator"),
     ("validated", "quarantined", "SOL", "finding, validation failed or too old"),
     (

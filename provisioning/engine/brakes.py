@@ -32,7 +32,8 @@ SELECT s.id AS site, s.name, coalesce(b.percent, 5) AS percent, coalesce(b.most,
    WHERE d.site_id = s.id AND d.kind = 'host' AND d.state = 'in_service') AS serving,
   (SELECT count(*) FROM fleet_transition t JOIN fleet_device d ON d.id = t.subject_id
    WHERE t.subject_kind = 'host' AND t.from_state = 'in_service' AND t.to_state = 'quarantined'
-     AND t.at > now() - coalesce(b.within_s, 3600) * interval '1 s' / %(scale)s AND d.site_id = s.id) AS gone
+     AND t.at > statement_timestamp() - coalesce(b.within_s, 3600) * interval '1 s' / %(scale)s
+     AND d.site_id = s.id) AS gone
 FROM fleet_site s LEFT JOIN provisioning_brake b ON b.site_id = s.id LEFT JOIN fleet_actor a ON a.id = b.override_by_id
 WHERE %(sites)s::bigint[] IS NULL OR s.id = ANY(%(sites)s::bigint[])
 ORDER BY s.id

@@ -31,6 +31,7 @@ BATCH = 200
 RENEW_S = 15.0
 REST_S = 2.0
 RELEASE_S = 1.0  # looking what a campaign of thousands may begin takes milliseconds: not after every batch
+RELEASE_AT_REST_S = 5.0  # a wave that was quiet for long enough, or a window that opens, is noticed by nothing else
 
 T = TypeVar("T")
 
@@ -128,8 +129,8 @@ class Pump:
             open_for_more = time.monotonic() < end
             started = await self._start() if open_for_more else 0
             if not self.flights and not self.out and not started:
-                if self.has_ended:
-                    self._released = 0.0
+                if self.has_ended or time.monotonic() - self._released >= RELEASE_AT_REST_S:
+                    self.has_ended, self._released = True, 0.0
                     await self._release()
                     continue
                 if not open_for_more:
