@@ -3,7 +3,7 @@
 from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
-from fleet.http import live
+from fleet.http import idempotency, live
 from fleet.http.auth import PageRequest, needs
 from provisioning.reads import now as reads
 
@@ -11,11 +11,11 @@ from provisioning.reads import now as reads
 @require_safe
 @needs("read")
 def now(request: PageRequest) -> HttpResponse:
-    """Counts, campaigns, operations under way, the latest transitions; refreshes itself."""
+    """What needs a person, campaigns with Halt, operations under way, the latest changes; refreshes itself."""
     version = reads.version()
     if answer := live.unchanged(request, version.have):
         return answer
-    context = {"here": "now", **reads.now(request.who.sites("read"))}
+    context = {"here": "now", "key": idempotency.fresh_key(), **reads.now(request.who.sites("read"))}
     return live.show(
         request,
         url=request.path,

@@ -1,4 +1,4 @@
-"""What goes on now: campaigns, operations under way, the latest transitions, and a number that changes with them."""
+"""What goes on now: what needs a person, campaigns, operations, the latest changes, and a word for all that."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,16 +7,20 @@ from django.db import connection
 
 from fleet.reads.hosts import STATES
 from fleet.reads.rows import Sites
-from provisioning.reads import campaigns
+from fleet.states import GROUPS, group_of
+from provisioning.reads import campaigns, needs
 from provisioning.reads.summary import summary
 
-RECENT = 20
-OLDEST = 20
+RECENT = 8
+OLDEST = 5
+CAMPAIGNS = 20
 OPEN = ("draft", "running", "paused", "halted")
 
-# Two index-only looks at the newest ids, and whether anything is in passing: a poll that finds nothing new costs this.
+# Looks at the newest ids, at the findings that stand, and whether anything is in passing: a poll that finds nothing new
+# costs this.
 VERSION = """
 SELECT coalesce((SELECT max(id) FROM fleet_transition), 0), coalesce((SELECT max(id) FROM provisioning_step), 0),
+  (SELECT concat(count(*), '-', max(id)) FROM fleet_finding WHERE closed_at IS NULL AND acknowledged_at IS NULL),
   EXISTS (SELECT 1 FROM provisioning_operation WHERE state IN ('queued', 'active') AND after_id IS NULL)
   OR EXISTS (SELECT 1 FROM fleet_transition WHERE at > now() - interval '5 minutes')
 """
@@ -58,19 +62,24 @@ def version() -> Version:
     """One query."""
     with connection.cursor() as cursor:
         cursor.execute(VERSION)
-        transition, step, is_passing = cursor.fetchone()
-    return Version(f"{transition}-{step}", is_passing)
+        transition, step, findings, is_passing = cursor.fetchone()
+    return Version(f"{transition}-{step}-{findings}", is_passing)
 
 
 def now(sites: Sites) -> dict[str, Any]:
-    """All that the page shows. Six queries."""
+    """All that the page shows. Eight queries."""
     who = {"all": sites is None, "sites": list(sites or ())}
     numbers = summary(sites)
-    going = campaigns.rows(sites).filter(state__in=OPEN).order_by("-id")[:RECENT]
+    going = campaigns.ready(list(campaigns.rows(sites).filter(state__in=OPEN).order_by("-id")[:CAMPAIGNS]))
+    found = needs.needs(sites, [c for c in going if c["state"] == "halted"])
     return {
         "summary": numbers,
-        "states": [(name, numbers["by_state"][name]) for name in STATES if name in numbers["by_state"]],
-        "campaigns": campaigns.ready(list(going)),
+        "states": sorted(
+            ((name, numbers["by_state"][name]) for name in STATES if name in numbers["by_state"]),
+            key=lambda state: GROUPS.index(group_of("host", state[0])),
+        ),
+        "needs": found,
+        "campaigns": [c for c in going if c["state"] != "halted"],
         "steps": _rows(STEPS, who, ("kind", "step", "n", "since")),
         "longest": _rows(LONGEST, {**who, "limit": OLDEST}),
         "latest": _rows(LATEST, {**who, "limit": RECENT}),

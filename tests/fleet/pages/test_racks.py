@@ -46,7 +46,7 @@ def test_every_host_stands_once_where_it_is(floor):
 def test_coloured_by_anything_every_host_is_there(floor, by):
     found, text = cells(f"?by={by}")
     assert set(found) == {"host-well", "host-bad", "host-new"}
-    assert f'<option value="{by}" selected>' in text
+    assert f'aria-current="true">{reads.BY[by].word}</a>' in text
 
 
 def test_what_nobody_knows_is_dashed_and_one_value_can_be_picked(floor):
