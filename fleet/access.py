@@ -15,10 +15,19 @@ from fleet.models import GRANTABLE, ROLES, Actor, Grant, Site, Token
 MOST_DAYS = 3650
 
 
-def create_token(*, name: str, role: str, days: int, site: str | None = None) -> str:
-    """Make a token for a program, in one role, at one site or at all; returns what it must send.
+def create_token(
+    *,
+    name: str,
+    role: str,
+    days: int,
+    site: str | None = None,
+    owner: int | None = None,
+    made_by: Actor | None = None,
+) -> tuple[Token, str]:
+    """Make a token for a program, in one role, at one site or at all; returns it and what the program must send.
 
-    Raises BadValue (422), NotFound (404), WrongState (409) when there is one of this name.
+    owner: id of the person on whose behalf it acts. Raises BadValue (422), NotFound (404), WrongState (409) when there
+    is one of this name.
     """
     _known_role(role)
     if not name.strip():
@@ -29,14 +38,30 @@ def create_token(*, name: str, role: str, days: int, site: str | None = None) ->
     try:
         with transaction.atomic():
             token = Token.objects.create(
-                name=name.strip(), digest=secrets.digest(text), expires_at=timezone.now() + timedelta(days=days)
+                name=name.strip(),
+                digest=secrets.digest(text),
+                expires_at=timezone.now() + timedelta(days=days),
+                owner_id=owner,
+                made_by=made_by,
             )
             Grant.objects.create(token=token, role=role, site=_site(site))
     except IntegrityError as error:
         raise WrongState(
             f"there is a token {name!r} already", field="name", value=name, expected="another name"
         ) from error
-    return text
+    return token, text
+
+
+def revoke_token(*, token_id: int, actor: Actor) -> None:
+    """End a token now. A second time changes nothing: who ended it first stays on record."""
+    Token.objects.filter(pk=token_id, revoked_at=None).update(revoked_at=timezone.now(), revoked_by=actor)
+
+
+def person_of(actor: Actor) -> int | None:
+    """Id of the person who acts: of the sign-in, or the owner of the token. None for a token that has none."""
+    if actor.token_id is None:
+        return actor.user_id
+    return Token.objects.values_list("owner_id", flat=True).get(pk=actor.token_id)
 
 
 def grant(*, user: AbstractBaseUser, role: str, site: str | None = None) -> bool:
@@ -53,6 +78,7 @@ def has_still(actor: Actor, sites: Collection[int]) -> bool:
     grants = Grant.objects.filter(role=ROLES[actor.role])
     if actor.token_id is not None:
         grants = grants.filter(token_id=actor.token_id, token__revoked_at=None, token__expires_at__gt=timezone.now())
+        grants = grants.exclude(token__owner__is_active=False)
     else:
         grants = grants.filter(user_id=actor.user_id or 0, user__is_active=True)
     held = set(grants.values_list("site_id", flat=True))

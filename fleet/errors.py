@@ -72,6 +72,13 @@ class NotSignedIn(MusterError):
     code = "not_signed_in"
 
 
+class TooMany(MusterError):
+    """429: this token or person asks more often than is allowed; again after retry_after_s."""
+
+    status = 429
+    code = "too_many"
+
+
 class NotNow(MusterError):
     """503: passing; try again after retry_after_s."""
 

@@ -56,8 +56,10 @@ def take(*, code: str, actor: Actor) -> Review:
 
 
 def is_same(one: Actor, other: Actor) -> bool:
-    """Whether two actors are one person or program, in whatever roles."""
-    return (one.kind, one.name) == (other.kind, other.name)
+    """Whether two actors are one person or program, in whatever roles; a token is the person who owns it."""
+    person = access.person_of(one)
+    is_one_person = person is not None and person == access.person_of(other)
+    return is_one_person or (one.kind, one.name) == (other.kind, other.name)
 
 
 def only_one_account() -> None:

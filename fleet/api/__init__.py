@@ -1,5 +1,6 @@
 """Endpoints of what exists and how it is."""
 
-from fleet.api import evidence, findings, holds, hosts, incidents, inventory, plans
+from fleet.api import evidence, findings, holds, hosts, incidents, inventory, plans, tokens
 
-ROUTERS = tuple(module.router for module in (hosts, inventory, holds, findings, incidents, evidence, plans))
+MODULES = (hosts, inventory, holds, findings, incidents, evidence, plans, tokens)
+ROUTERS = tuple(module.router for module in MODULES)

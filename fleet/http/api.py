@@ -16,12 +16,12 @@ from ninja.renderers import BaseRenderer
 from ninja.security.base import AuthBase
 
 from fleet.errors import BadValue, MusterError, NotFound
-from fleet.http import idempotency
-from fleet.http.auth import PageRequest, admit
+from fleet.http import idempotency, rate
+from fleet.http.auth import SAFE, PageRequest, admit
 from fleet.http.problem import PROBLEM, problem_response
 from fleet.http.schemas import Problem
 
-READ_REFUSALS = frozenset({400, 401, 403, 404, 422, 503})
+READ_REFUSALS = frozenset({400, 401, 403, 404, 422, 429, 503})
 ACT_REFUSALS = READ_REFUSALS | {409, 413}
 
 
@@ -36,7 +36,9 @@ class Bearer(AuthBase):
         super().__init__()
 
     def __call__(self, request: HttpRequest) -> PageRequest:
-        return admit(request, self.act)
+        admitted = admit(request, self.act)
+        rate.count(admitted.who, reads=request.method in SAFE)
+        return admitted
 
 
 def answers(ok: Any, *, status: int = 200, act: bool = False) -> dict[Any, Any]:
@@ -88,7 +90,15 @@ def idempotent(view: Callable[..., Any]) -> Callable[..., Any]:
 
     A body with dry_run has no effect and needs no key.
     """
+    return _once(view, sealed=False)
 
+
+def idempotent_secret(view: Callable[..., Any]) -> Callable[..., Any]:
+    """As idempotent, for an answer that holds a secret: what is kept of it is encrypted."""
+    return _once(view, sealed=True)
+
+
+def _once(view: Callable[..., Any], *, sealed: bool) -> Callable[..., Any]:
     @wraps(view)
     def once(request: PageRequest, *args: Any, **kwargs: Any) -> Status[Any]:
         if getattr(kwargs.get("body"), "dry_run", False):
@@ -104,6 +114,7 @@ def idempotent(view: Callable[..., Any]) -> Callable[..., Any]:
             key=request.headers.get(idempotency.HEADER, ""),
             request_sha256=idempotency.digest(str(request.method), request.path_info, body),
             effect=effect,
+            sealed=sealed,
         )
         return Status(status, answer)
 

@@ -61,11 +61,18 @@ def _by_token(header: str) -> Who:
     scheme, _, text = header.partition(" ")
     if scheme.lower() != "bearer" or not text.strip():
         raise NotSignedIn("the Authorization header holds no bearer token", expected="Authorization: Bearer <token>")
-    token = Token.objects.filter(digest=secrets.digest(text.strip())).prefetch_related("grants").first()
+    token = (
+        Token.objects.filter(digest=secrets.digest(text.strip()))
+        .select_related("owner")
+        .prefetch_related("grants")
+        .first()
+    )
     if token is None:
         raise NotSignedIn("no such token", hint="an admin makes one: manage.py token create")
     if token.revoked_at is not None:
         raise NotSignedIn(f"token {token.name!r} was revoked")
+    if token.owner is not None and not token.owner.is_active:
+        raise NotSignedIn(f"token {token.name!r} belongs to {token.owner}, who may not sign in any more")
     if token.expires_at <= timezone.now():
         raise NotSignedIn(f"token {token.name!r} has expired", value=token.expires_at)
     grants = tuple((g.role, g.site_id) for g in token.grants.all())

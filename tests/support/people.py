@@ -41,6 +41,14 @@ class Program:
         """GET below /api/v1."""
         return self.client.get(f"/api/v1{path}", query, HTTP_AUTHORIZATION=f"Bearer {self.token}")
 
+    def send(self, method: str, path: str, body: Any = None) -> HttpResponse:
+        """A request of any method; the body goes with a POST."""
+        return self.post(path, body) if method == "POST" else {"GET": self.get, "DELETE": self.delete}[method](path)
+
+    def delete(self, path: str) -> HttpResponse:
+        """DELETE below /api/v1."""
+        return self.client.delete(f"/api/v1{path}", HTTP_AUTHORIZATION=f"Bearer {self.token}")
+
     def post(self, path: str, body: Any = None, *, key: str | None = None) -> HttpResponse:
         """POST of JSON below /api/v1; text or bytes are sent as they are, key '' sends none."""
         sent = body if isinstance(body, str | bytes) else json.dumps(body if body is not None else {})
@@ -49,8 +57,9 @@ class Program:
         return self.client.post(f"/api/v1{path}", sent, content_type="application/json", **headers)
 
 
-def program(role: str = "operator", *, site: Site | None = None) -> Program:
-    """A program in this role."""
+def program(role: str = "operator", *, site: Site | None = None, owner: User | None = None) -> Program:
+    """A program in this role; a person of its own unless somebody owns its token."""
     name = f"program-{next(_numbers)}"
-    token = access.create_token(name=name, role=role, days=1, site=site.name if site else None)
+    place = site.name if site else None
+    _, token = access.create_token(name=name, role=role, days=1, site=place, owner=owner.pk if owner else None)
     return Program(token, Client(raise_request_exception=False))

@@ -20,6 +20,10 @@ class Endpoint:
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
+    def at(self, id: object = 1) -> str:
+        """Its path with this id."""
+        return self.path.replace("{id}", str(id)).replace("{file}", "devices.csv")
+
 
 def endpoints() -> list[Endpoint]:
     """Every endpoint of the API, from its own routers."""
