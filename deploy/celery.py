@@ -35,6 +35,8 @@ app.conf.update(
     beat_schedule={
         "look": {"task": "advance", "schedule": 2.0, "options": {"expires": 2}},
         "reconcile": {"task": "reconcile", "schedule": 60.0, "options": {"expires": 60}},
+        "notices": {"task": "notices", "schedule": 15.0, "options": {"expires": 15}},
+        "history": {"task": "history", "schedule": 3600.0, "options": {"expires": 3600}},
         "sweep": {"task": "sweep", "schedule": 60.0, "options": {"expires": 60}},
     },
     timezone="UTC",

@@ -96,6 +96,50 @@ def database(name: str) -> dict[str, Any] | None:
     }
 
 
+def web_url(name: str) -> str:
+    """An http or https URL without a slash at its end; empty when absent."""
+
+    def parse(value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError
+        return value.rstrip("/")
+
+    return str(_parsed(name, "", parse, "expected http://host or https://host"))
+
+
+_MAIL = "expected smtp://user:password@host:port or smtps://..."
+
+
+def mail_server(name: str) -> dict[str, Any] | None:
+    """An smtp:// or smtps:// URL as the arguments of Django's mail backend; None when absent.
+
+    smtps speaks TLS from the first byte. smtp goes over to TLS, which a server elsewhere must offer; on loopback it
+    does not, unless `?starttls=1` says so (`?starttls=0` sends in the clear to anybody).
+    """
+    url = secret(name)
+    if not url:
+        return None
+    parts = urlsplit(url)
+    query = parse_qs(parts.query)
+    starttls = query.get("starttls", ["0" if parts.hostname in ("127.0.0.1", "::1", "localhost") else "1"])[0]
+    is_tls = parts.scheme == "smtps"
+    try:
+        port = parts.port or (465 if is_tls else 25)
+    except ValueError as error:
+        raise BadEnvironment(name, "...", _MAIL) from error
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname or starttls not in ("0", "1"):
+        raise BadEnvironment(name, "...", _MAIL)
+    return {
+        "host": parts.hostname,
+        "port": port,
+        "username": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "use_ssl": is_tls,
+        "use_tls": not is_tls and starttls == "1",
+    }
+
+
 RUNNING_DEMO = Path(__file__).resolve().parent.parent / ".run" / "demo" / "env.json"
 
 

@@ -124,6 +124,7 @@ class Demo:
             "MUSTER_SECRET_KEY_FILE": str(self.run / "secret_key"),
             "MUSTER_FILES": str(self.run / "files"),
             "MUSTER_BOOT_DIR": str(self.run / "boot"),
+            "MUSTER_URL": f"http://127.0.0.1:{self.ports.web}",
             "MUSTER_BOOT_URL": f"http://127.0.0.1:{self.ports.web}/boot",
             "MUSTER_TIME_SCALE": f"{self.asked.speed:g}",
             "MUSTER_BMC_PORT": str(self.ports.bmc),

@@ -1,4 +1,4 @@
-"""Celery tasks: "look" wakes this worker's pump; "reconcile" repairs what no turn will; "sweep" watches what runs."""
+"""Celery tasks: each says when it runs and what it looks after."""
 
 import gc
 import logging
@@ -8,6 +8,8 @@ from celery import Celery, shared_task
 from celery.signals import celeryd_after_setup, worker_ready
 from kombu.exceptions import OperationalError
 
+from fleet import history
+from fleet.notices import run as notices
 from provisioning.engine import claim, reconcile, turn
 
 log = logging.getLogger("muster.engine")
@@ -32,6 +34,18 @@ def reconcile_all() -> None:
 def sweep() -> None:
     """Once a minute: look at the hosts whose turn it is; each has one every five minutes."""
     turn.pump().sweep()
+
+
+@shared_task(name="notices")
+def tell() -> None:
+    """Every 15 s: what is due is told; what fails is tried again with back-off."""
+    notices.run()
+
+
+@shared_task(name="history")
+def verify() -> None:
+    """Every hour: verify the history when that was not done for a day."""
+    history.check()
 
 
 @celeryd_after_setup.connect

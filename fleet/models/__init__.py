@@ -8,6 +8,7 @@ from fleet.models.fabric import Cable, CableEnd, PlanVersion, Port
 from fleet.models.history import ROLES, Actor, Hold, LifecycleEdge, LifecycleSubject, Transition
 from fleet.models.incidents import Incident
 from fleet.models.looks import THEMES, Preference
+from fleet.models.notices import Notice, NoticeRule
 from fleet.models.parts import Part, PartMove
 from fleet.models.places import Address, Network, Party, PowerFeed, PowerInlet, Rack, Row, Site
 
@@ -34,6 +35,8 @@ __all__ = [
     "LifecycleEdge",
     "LifecycleSubject",
     "Network",
+    "Notice",
+    "NoticeRule",
     "Part",
     "PartMove",
     "Party",
