@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -17,7 +18,7 @@ OF_HISTORY = 20
 FACTS = """
 SELECT d.id, d.name, d.state, d.seq, d.held, d.health, d.site_id, coalesce(w.name, '') AS row,
   coalesce(r.name, '') AS rack, d.profile_id, coalesce(o.id, 0) AS operation, coalesce(o.kind, '') AS operation_kind,
-  coalesce(d.no_power_by = o.id OR o.state = 'lost', false) AS critical
+  coalesce(d.no_power_by = o.id OR o.state = 'lost', false) AS critical, d.state_since
 FROM fleet_device d
 LEFT JOIN fleet_rack r ON r.id = d.rack_id LEFT JOIN fleet_row w ON w.id = r.row_id
 LEFT JOIN provisioning_operation o ON o.device_id = d.id AND o.mutating AND o.after_id IS NULL
@@ -73,7 +74,10 @@ GROUP BY k.kind
 
 @dataclass(frozen=True)
 class Facts:
-    """One host as it is now. operation: under way on it, or 0; critical: lost, or in a step nobody may interrupt."""
+    """One host as it is now. operation: under way on it, or 0; critical: lost, or in a step nobody may interrupt.
+
+    since: when it came to its state.
+    """
 
     id: int
     name: str
@@ -88,6 +92,7 @@ class Facts:
     operation: int = 0
     operation_kind: str = ""
     critical: bool = False
+    since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,9 @@ def why_not(verb: Verb, host: Facts, role: str) -> str:
         return ""
     under_way = f"busy with {host.operation_kind.replace('_', ' ')}" if host.operation else ""
     if verb.family in ("move", "force"):
-        why = moves.why_not(state=host.state, held=host.held, health=host.health, to=verb.what, role=role)
+        why = moves.why_not(
+            state=host.state, held=host.held, health=host.health, to=verb.what, role=role, since=host.since
+        )
         if verb.family == "force":
             return why or ("" if under_way else "nothing is under way that it would end")
         return f"{host.state.replace('_', ' ')} ({why})" if why else under_way

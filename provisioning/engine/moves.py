@@ -1,26 +1,29 @@
 """People and programs move hosts along the edges of the lifecycle: one or many, all or none. And the forced edge.
 
 Edges and roles are those of fleet.states. Of their guards, those are checked that stand on what exists: no operation
-under way, no hold and good health before service, a second person before retirement. The others stand on what does not
-exist yet, and the reason on record takes their place: scans of tags, racks, units and cables (edges 3 to 6), the drain
-budget (16), tests tied to the cause (23), work orders (25, 27), RMA numbers (26, 28), parts that came and hosts that
-were swapped (29, 30), erase proof and released cables (31). A brake (17) stops no person, but counts what they move.
+under way, no hold, good health and a fresh validation before service, a second person before retirement. The others
+stand on what does not exist yet, and the reason on record takes their place: scans of tags, racks, units and cables
+(edges 3 to 6), the drain budget (16), tests tied to the cause (23), work orders (25, 27), RMA numbers (26, 28), parts
+that came and hosts that were swapped (29, 30), erase proof and released cables (31). A brake (17) stops no person, but
+counts what they move.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from fleet import findings, lifecycle, reasons
 from fleet.errors import BadValue, NotFound, WrongState
 from fleet.findings import Found
 from fleet.lifecycle import Moved
 from fleet.models import ROLES, Actor, Device
-from fleet.states import HOST_EDGES, HOST_STATES, allowed
+from fleet.states import DAY, HOST_EDGES, HOST_STATES, allowed
 from provisioning.engine import ask, brakes, effects, service
 from provisioning.engine.hint import look_soon
 from provisioning.models import Operation
@@ -60,18 +63,23 @@ class Locked:
         return {o.device_id: o for o in self.operations if o.after_id is None and o.device_id is not None}
 
 
-def why_not(*, state: str, held: int, health: str, to: str, role: str) -> str:
-    """Why a host may not go there by this role (a letter), '' when it may. Its operation is looked at elsewhere."""
+def why_not(*, state: str, held: int, health: str, to: str, role: str, since: datetime | None = None) -> str:
+    """Why a host may not go there by this role (a letter), '' when it may. Its operation is looked at elsewhere.
+
+    since: when it came to its state; None where that is not to be judged.
+    """
     if to not in allowed("host", state, role):
         takers = {r for e in HOST_EDGES if (e.from_state, e.to_state) == (state, to) for r in e.roles} - {"S"}
         if takers:
             return f"to go to {to} from there needs the role {' or '.join(ROLES[r] for r in ROLES if r in takers)}"
         return f"nobody may move it to {to} from there"
-    if (state, to) == (service.FROM, service.GOAL):
+    if to == service.GOAL:
         if held:
             return "a hold stands on it"
         if health in service.BAD_HEALTH:
             return f"its health is {health}"
+        if state == service.FROM and since and since <= timezone.now() - service.fresh():
+            return f"its validation is older than {service.FRESH_S // DAY} d: validate it again"
     return ""
 
 
@@ -146,7 +154,14 @@ def _refuse(found: Locked, to: str, actor: Actor, *, force: bool = False, ends: 
     """409 with every host that may not go."""
     under_way, errors = found.under_way(), []
     for device in found.devices:
-        why = why_not(state=device.state, held=device.held, health=device.health, to=to, role=actor.role)
+        why = why_not(
+            state=device.state,
+            held=device.held,
+            health=device.health,
+            to=to,
+            role=actor.role,
+            since=device.state_since,
+        )
         operation = under_way.get(device.pk)
         ends_it = force and (ends is None or (operation is not None and operation.pk in ends))
         if not why and operation and not ends_it and not _is_answer(operation, device.state, to):

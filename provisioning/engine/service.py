@@ -1,6 +1,7 @@
 """Edge 15: a host whose validation asked for it goes into service when nothing stands against it, at once or later."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -8,9 +9,13 @@ from django.db import connection, transaction
 from fleet import lifecycle, sql
 from fleet.findings import DEVICES_FOR_NO_KEY_UPDATE
 from fleet.lifecycle import Move
+from fleet.states import HOST_STATES
+from provisioning.operations import pace
 
 FROM, GOAL = "validated", "in_service"
 BAD_HEALTH = ("critical", "warning")
+# How long a validation says something: the limit of the state.
+FRESH_S = next(int(s.limit_s) for s in HOST_STATES if s.name == FROM and s.limit_s)
 
 LEAVING = "SELECT id FROM fleet_device WHERE id = ANY(%s) AND state = 'in_service' ORDER BY id"
 
@@ -34,6 +39,7 @@ JOIN LATERAL (SELECT v.id, v.result FROM provisioning_operation v
   WHERE v.device_id = d.id AND v.kind = 'validate' AND v.state = 'succeeded'
   ORDER BY v.ended_at DESC, v.id DESC LIMIT 1) o ON true
 WHERE d.kind = 'host' AND d.state = %(from)s AND d.held = 0 AND d.health <> ALL(%(bad)s)
+  AND d.state_since > now() - %(fresh)s
   AND (%(ids)s::bigint[] IS NULL OR d.id = ANY(%(ids)s::bigint[]))
   AND (o.result->>'serves_from_seq')::bigint = d.seq AND NOT EXISTS (
     SELECT 1 FROM provisioning_operation b
@@ -93,4 +99,9 @@ def later() -> int:
 
 
 def _waiting(ids: list[int] | None) -> dict[str, Any]:
-    return {"from": FROM, "bad": list(BAD_HEALTH), "ids": ids}
+    return {"from": FROM, "bad": list(BAD_HEALTH), "fresh": fresh(), "ids": ids}
+
+
+def fresh() -> timedelta:
+    """The same as this installation runs time."""
+    return timedelta(seconds=pace.deadline(FRESH_S))

@@ -99,6 +99,7 @@ def offers(
         site_id=facts["site_id"],
         operation=under_way["id"],
         operation_kind=under_way["kind"],
+        since=host["state_since"],
     )
     found: dict[str, list[dict[str, Any]]] = {"operate": [], "move": []}
     for offer in blast.offers([one], roles_of(who, {facts["site_id"]})):

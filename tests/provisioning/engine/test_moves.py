@@ -9,7 +9,7 @@ from fleet import holds
 from fleet.errors import BadValue, NotFound, WrongState
 from fleet.models import ROLES, Device, Transition
 from fleet.states import HOST_EDGES, HOST_STATES, allowed
-from provisioning.engine import ask, claim, moves, service
+from provisioning.engine import ask, claim, moves
 from provisioning.models import Operation
 from tests.support import make
 from tests.support.waiting import eventually, how_many_wait, somebody_waits
@@ -129,17 +129,19 @@ def test_what_waits_behind_a_failure_keeps_nobody_until_the_host_retires(db):
     assert set(ended.values_list("state", "cause", "after_id")) == {("cancelled", "retired", None)}
 
 
-@pytest.mark.parametrize("health", ["ok", "info", "unknown", "warning", "critical"])
+@pytest.mark.parametrize("start", ["validated", "draining"])
 @pytest.mark.parametrize("held", [0, 1])
-def test_into_service_as_the_engine_would(db, health, held):
-    host = make.host("validated", health=health, held=held)
-    stands = bool(service._against("validated", held, health))
-    if stands:
+@pytest.mark.parametrize(
+    ("health", "stands"), [("ok", False), ("info", False), ("unknown", False), ("warning", True), ("critical", True)]
+)
+def test_into_service_with_no_hold_and_in_good_health_alone(db, start, held, health, stands):
+    host = make.host(start, health=health, held=held)
+    if held or stands:
         with pytest.raises(WrongState, match="hold stands" if held else f"health is {health}"):
             go(host, "in_service")
     else:
         go(host, "in_service")
-    assert state_of(host) == ("validated" if stands else "in_service")
+    assert state_of(host) == (start if held or stands else "in_service")
 
 
 def test_a_move_ends_the_cause_of_the_last_one(db):
