@@ -6,6 +6,8 @@ from provisioning.simulator import draw, reference
 from provisioning.simulator.host import Host
 
 WRONG_SUMS_TEST = "gpu_compare"
+SLOW_TEST = "host_to_device"
+SLOW = 0.57  # of what it should be
 
 
 def result(host: Host, name: str) -> dict[str, Any]:
@@ -23,5 +25,7 @@ def result(host: Host, name: str) -> dict[str, Any]:
             "slot": slot,
             "words": f"GPU {slot}: 3 of 4096 sums differ from those of the other GPUs",
         }
-    value = round(test.value * draw.between(0.99, 1.01, host.world.options.seed, host.name, name, host.boots), 2)
-    return {"name": name, "passed": True, "value": value, "limit": test.limit, "words": f"{value:g} {test.unit}"}
+    slow = SLOW if name == SLOW_TEST and host.fire("bios_slow") else 1.0
+    value = round(slow * test.value * draw.between(0.99, 1.01, host.world.options.seed, host.name, name, host.boots), 2)
+    words = f"{value:g} {test.unit}"
+    return {"name": name, "passed": slow == 1.0, "value": value, "limit": test.limit, "words": words}

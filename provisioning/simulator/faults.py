@@ -57,6 +57,8 @@ KINDS: dict[str, Kind] = {
 LATER: dict[str, Kind] = {
     "fan_failed": Kind("in_service", None, finding="fan"),
     "inlet_hot": Kind("in_service", None, finding="inlet_hot"),
+    # A BIOS on which the GPUs are slow to reach: seen by a test that asks for it, where that version is waived.
+    "bios_slow": _out("firmware_drift", ("quarantined", "validation")),
 }
 ALL = KINDS | LATER
 
@@ -71,6 +73,7 @@ _PARTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "gpu_wrong_sums": ("gpu", reference.GPUS, ("wrong sums",)),
     "fan_failed": ("fan", reference.FANS, ("failed",)),
     "bios_wrong": ("firmware", ("BIOS.Setup.1-1",), ("2.1.4",)),
+    "bios_slow": ("firmware", ("BIOS.Setup.1-1",), ("2.1.4",)),
     "firmware_wrong": (
         "firmware",
         ("iDRAC.Embedded.1-1", "CPLD.Embedded.1", *(f"{hca}-1" for hca in reference.HCAS), *reference.HGX_FIRMWARE),

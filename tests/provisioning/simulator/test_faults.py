@@ -209,6 +209,19 @@ async def test_gpu_wrong_sums_fails_the_compare_and_names_the_gpu() -> None:
         assert not result["passed"] and str(lab.host.fault and lab.host.fault.slot) in result["words"]
 
 
+async def test_bios_slow_is_an_older_bios_on_which_one_test_misses_its_limit() -> None:
+    async with running(hosts=1, faults={"host-001": "bios_slow"}) as lab:
+        lab.boot.orders = {
+            **BURN_IN,
+            "tests": [{"name": "host_to_device", "minutes": 1}, {"name": "nvlink", "minutes": 1}],
+        }
+        await lab.boot_by_http(await lab.logged_in())
+        await eventually(lambda: "tested" in lab.boot.stages())
+        slow, fine = lab.boot.events[-1]["data"]["results"]
+        assert not slow["passed"] and slow["value"] < slow["limit"] and fine["passed"]
+        assert lab.host.bios_version == "2.1.4"
+
+
 async def test_once_ignored_drops_the_first_override_only() -> None:
     async with running(hosts=1, faults={"host-001": "once_ignored"}) as lab:
         bmc = await install(lab)
