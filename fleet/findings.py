@@ -1,7 +1,7 @@
 """Findings and the health that follows from them: open, close, acknowledge. Nothing else writes either."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -141,46 +141,63 @@ def _judge(devices: Iterable[int], looked: bool = False) -> None:
             cursor.execute(HEALTH, {"devices": ids, "looked": looked, "severities": SEVERITIES})
 
 
-def acknowledge(*, finding_id: int, reason: str, actor: Actor) -> None:
-    """Somebody has seen it and says what comes of it; it stays open.
+def acknowledge(*, ids: Sequence[int], reason: str, actor: Actor) -> None:
+    """Somebody has seen them and says what comes of them; they stay open. All of them or none.
 
-    Raises NotFound (404), BadValue (422), WrongState (409) when it is closed, or acknowledged already.
+    Raises NotFound (404), BadValue (422), WrongState (409) naming each that is closed or acknowledged already.
     """
     with transaction.atomic():
-        finding = _open_one(finding_id)
-        if finding.acknowledged_by is not None:
-            by = f"{finding.acknowledged_by.name}: {finding.acknowledged_words}"
-            raise WrongState(f"finding {finding_id} was acknowledged by {by}", field="id", value=finding_id)
-        Finding.objects.filter(pk=finding_id).update(
+        _open_ones(ids, _is_acknowledged)
+        Finding.objects.filter(pk__in=ids).update(
             acknowledged_at=Now(), acknowledged_by=actor, acknowledged_words=reasons.needed(reason)
         )
 
 
-def close_by_hand(*, finding_id: int, reason: str, actor: Actor) -> None:
-    """Somebody says that it is over. If it is not, the next look opens a new one.
+def close_by_hand(*, ids: Sequence[int], reason: str, actor: Actor) -> None:
+    """Somebody says that they are over: all of them or none. What is not, the next look opens anew.
 
-    Raises NotFound (404), BadValue (422), WrongState (409) when it is closed, or closes by something else only.
+    Raises NotFound (404), BadValue (422), WrongState (409) naming each that is closed, or closes by something else.
     """
     with transaction.atomic():
-        finding = _open_one(finding_id)
-        if hint := NOT_BY_HAND.get(finding.kind):
-            title = f"finding {finding_id} ({finding.kind}) is not closed by hand"
-            raise WrongState(title, field="id", value=finding_id, hint=hint)
-        close(Q(pk=finding_id), words=reasons.needed(reason), actor=actor)
+        _open_ones(ids, _not_by_hand)
+        close(Q(pk__in=ids), words=reasons.needed(reason), actor=actor)
 
 
-def _open_one(finding_id: int) -> Finding:
-    """The finding, it and its device locked. Raises NotFound (404), WrongState (409) when it is closed."""
-    device = Finding.objects.filter(pk=finding_id).values_list("device_id", flat=True).first()
-    _lock([] if device is None else [device])
+def _is_acknowledged(finding: Finding) -> dict[str, str]:
+    if finding.acknowledged_by is None:
+        return {}
+    by = f"{finding.acknowledged_by.name}: {finding.acknowledged_words}"
+    return {"title": f"finding {finding.pk} was acknowledged by {by}"}
+
+
+def _not_by_hand(finding: Finding) -> dict[str, str]:
+    if finding.kind not in NOT_BY_HAND:
+        return {}
+    return {"title": f"finding {finding.pk} ({finding.kind}) is not closed by hand", "hint": NOT_BY_HAND[finding.kind]}
+
+
+def _is_closed(finding: Finding) -> dict[str, str]:
+    if finding.closed_at is None:
+        return {}
+    by = f" by {finding.closed_by.name}" if finding.closed_by else ""
+    return {"title": f"finding {finding.pk} was closed{by}: {finding.closed_words}"}
+
+
+def _open_ones(ids: Sequence[int], also: Callable[[Finding], dict[str, str]]) -> None:
+    """Lock findings after their devices, and see that each may be written.
+
+    Raises NotFound (404), WrongState (409) with every one that is closed or that `also` refuses.
+    """
+    _lock(d for d in Finding.objects.filter(pk__in=ids).values_list("device_id", flat=True) if d is not None)
     rows = Finding.objects.select_for_update(of=("self",)).select_related("acknowledged_by", "closed_by")
-    finding = rows.filter(pk=finding_id).first()
-    if finding is None:
-        raise NotFound(f"there is no finding {finding_id}", field="id", value=finding_id)
-    if finding.closed_at is not None:
-        by = f" by {finding.closed_by.name}" if finding.closed_by else ""
-        raise WrongState(f"finding {finding_id} was closed{by}: {finding.closed_words}", field="id", value=finding_id)
-    return finding
+    found = {f.pk: f for f in rows.filter(pk__in=ids).order_by("pk")}
+    for number in ids:
+        if number not in found:
+            raise NotFound(f"there is no finding {number}", field="id", value=number)
+    refused = [{"field": "id", "value": f.pk, **why} for f in found.values() if (why := _is_closed(f) or also(f))]
+    if refused:
+        first: dict[str, Any] = refused[0]
+        raise WrongState(**first, errors=refused if len(ids) > 1 else ())
 
 
 def _lock(devices: Iterable[int]) -> None:

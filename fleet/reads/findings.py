@@ -1,6 +1,6 @@
 """Findings as lists and as one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -53,16 +53,16 @@ def ready(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**named(row, COLUMNS), "by_hand": row["kind"] not in NOT_BY_HAND} for row in found]
 
 
-def one(finding_id: int) -> dict[str, Any]:
-    """A finding as a row."""
-    return ready([Finding.objects.values(*COLUMNS.values()).get(pk=finding_id)])[0]
+def some(ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Findings as rows, in the order of their numbers."""
+    return ready(list(Finding.objects.filter(pk__in=ids).order_by("pk").values(*COLUMNS.values())))
 
 
-def place(finding_id: int, sites: Sites) -> tuple[int | None, int | None]:
-    """The device of a finding and its site, None where it has none. Raises NotFound (404), also for other sites."""
-    found = scoped(Finding.objects.filter(pk=finding_id), sites, "device__site_id")
-    row = found.values_list("device_id", "device__site_id").first()
-    if row is None:
-        raise NotFound(f"there is no finding {finding_id}", field="id", value=finding_id)
-    device_id, site_id = row
-    return device_id, site_id
+def places(ids: Sequence[int], sites: Sites) -> set[int | None]:
+    """The sites of findings, None for one that has none. Raises NotFound (404), also for those of other sites."""
+    found = scoped(Finding.objects.filter(pk__in=ids), sites, "device__site_id").values_list("pk", "device__site_id")
+    by_id = dict(found)
+    for number in ids:
+        if number not in by_id:
+            raise NotFound(f"there is no finding {number}", field="id", value=number)
+    return set(by_id.values())

@@ -146,22 +146,27 @@ class Select(Asked):
 Params = dict[Name, Annotated[bool, Field(strict=True)] | StrictId | Text]
 
 
-class OperationIn(Asked):
-    """Ask for one operation: on one host (by name or id), on several, or on all that match."""
+class ForHosts(Asked):
+    """Hosts of a body: one (by name or id), several, or all that match."""
 
-    kind: Name
     host: Name | StrictId | None = None
     hosts: Annotated[list[Name | StrictId], Field(min_length=1, max_length=MOST_HOSTS)] | None = None
     select: Select | None = None
-    params: Params = {}
-    reason: Reason
-    dry_run: Annotated[bool, Field(strict=True)] = False
 
     @model_validator(mode="after")
-    def _one_way(self) -> "OperationIn":
+    def _one_way(self) -> "ForHosts":
         if sum(way is not None for way in (self.host, self.hosts, self.select)) != 1:
             raise ValueError("exactly one of host, hosts and select says on which hosts")
         return self
+
+
+class OperationIn(ForHosts):
+    """Ask for one operation: on one host (by name or id), on several, or on all that match."""
+
+    kind: Name
+    params: Params = {}
+    reason: Reason
+    dry_run: Annotated[bool, Field(strict=True)] = False
 
 
 class OperationsOut(Schema):
@@ -210,7 +215,7 @@ def create_operations(request: PageRequest, body: OperationIn) -> Any:
     With dry_run it answers with the review and starts nothing. Where the data of many hosts goes, the answer is an act
     that waits for a second person (`GET /acts`).
     """
-    devices = _devices(body)
+    devices = devices_of(body)
     right = KINDS[body.kind].act if body.kind in KINDS else "operate"
     role = rights.roles_at(request.who, right, sites=[d.site_id for d in devices])[0]
     ask.check_kind(body.kind, body.params)
@@ -225,7 +230,8 @@ def create_operations(request: PageRequest, body: OperationIn) -> Any:
     return 202, rows[0] if body.host is not None else {"operations": rows}
 
 
-def _devices(body: OperationIn) -> list[Device]:
+def devices_of(body: ForHosts) -> list[Device]:
+    """The hosts that a body is about. Raises NotFound (404), also when none match."""
     if body.select is not None:
         return campaign.select_hosts(body.select.model_dump(exclude_none=True))
     return operations.called([body.host] if body.host is not None else body.hosts or [])

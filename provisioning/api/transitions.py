@@ -3,18 +3,19 @@
 from typing import Annotated, Any
 
 from ninja import Query, Router, Schema
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from fleet.errors import BadValue
 from fleet.http import paging
 from fleet.http.api import Bearer, answers, idempotent
 from fleet.http.auth import PageRequest, acting
-from fleet.http.schemas import ActRow, Asked, Id, Name, Page, Paged, Reason, StrictId, Text, TransitionRow, words
+from fleet.http.schemas import ActRow, Id, Page, Paged, Reason, Text, TransitionRow, words
 from fleet.reads import acts, history
 from fleet.states import KINDS
+from provisioning.api.operations import ForHosts, devices_of
 from provisioning.api.reviews import ReviewOut
 from provisioning.engine import act, moves, verbs
-from provisioning.reads import operations, reviews
+from provisioning.reads import reviews
 from provisioning.reads.moves import role_for
 
 router = Router(tags=["transitions"])
@@ -47,21 +48,16 @@ def get_transition(request: PageRequest, id: Id) -> Any:
     return history.one(id, request.who.sites("read"))
 
 
-class MoveIn(Asked):
-    """Move one host (by name or id) or several. force: to quarantined, although an operation is under way."""
+class MoveIn(ForHosts):
+    """Move one host (by name or id), several, or all that match.
 
-    host: Name | StrictId | None = None
-    hosts: Annotated[list[Name | StrictId], Field(min_length=1, max_length=MOST_HOSTS)] | None = None
+    force: to quarantined, although an operation is under way.
+    """
+
     to: Annotated[Text, *words(moves.STATES)]
     reason: Reason
     force: Annotated[bool, Field(strict=True)] = False
     dry_run: Annotated[bool, Field(strict=True)] = False
-
-    @model_validator(mode="after")
-    def _one_way(self) -> "MoveIn":
-        if (self.host is None) == (self.hosts is None):
-            raise ValueError("exactly one of host and hosts says which hosts")
-        return self
 
 
 class TransitionsOut(Schema):
@@ -82,7 +78,7 @@ def create_transitions(request: PageRequest, body: MoveIn) -> Any:
     With dry_run it answers with the review and moves nothing.
     The answer to `host` is the transition itself.
     """
-    devices = operations.called([body.host] if body.host is not None else body.hosts or [])
+    devices = devices_of(body)
     role = role_for(request.who, devices, body.to, force=body.force)
     actor = acting(request.who, role)
     if body.dry_run:

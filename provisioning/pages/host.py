@@ -11,9 +11,8 @@ from fleet import findings, holds
 from fleet.errors import BadValue, MusterError, NotFound
 from fleet.http import forms, live, rights
 from fleet.http.auth import PageRequest, needs
-from fleet.models import Device
+from fleet.models import Device, Finding
 from fleet.reads import hosts
-from fleet.reads.findings import place
 from provisioning.reads import host as reads
 from provisioning.reads.reviews import offers
 
@@ -87,9 +86,9 @@ def finding(request: PageRequest, name: str, id: int, verb: str) -> HttpResponse
 
     def effect() -> str:
         why = forms.reason(request.POST)
-        if place(id, None)[0] != device.pk:
+        if not Finding.objects.filter(pk=id, device=device).exists():
             raise NotFound(f"there is no finding {id} on {name}", field="id", value=id)
-        HANDLE[verb](finding_id=id, reason=why, actor=request.actor)
+        HANDLE[verb](ids=[id], reason=why, actor=request.actor)
         return reverse("host", args=[name])
 
     return forms.act(request, effect, lambda error: refused(request, name, f"finding-{id}", error))

@@ -57,10 +57,11 @@ SELECT w.xid::text AS xid, w.id, w.at, w.kind, w.subject_kind, w.subject_id, d.i
 FROM ({ROWS}) w
 LEFT JOIN provisioning_operation o ON w.subject_kind = 'operation' AND o.id = w.subject_id
 LEFT JOIN provisioning_campaign c ON w.subject_kind = 'campaign' AND c.id = w.subject_id
+LEFT JOIN fleet_incident i ON w.subject_kind = 'incident' AND i.id = w.subject_id
 LEFT JOIN fleet_device d ON d.id = coalesce(w.device_id, o.device_id)
 LEFT JOIN fleet_actor a ON a.id = w.actor_id
 WHERE (%(kinds)s::text[] IS NULL OR w.kind = ANY(%(kinds)s))
-  AND (%(sites)s::bigint[] IS NULL OR coalesce(d.site_id, o.site_id, c.site_id) = ANY(%(sites)s))
+  AND (%(sites)s::bigint[] IS NULL OR coalesce(d.site_id, o.site_id, c.site_id, i.site_id) = ANY(%(sites)s))
 ORDER BY w.xid, w.id LIMIT %(limit)s
 """
 # Everything from this number on is still to come.

@@ -135,7 +135,7 @@ class TestClose:
     def test_what_stands_still_is_a_new_row(self):
         host = make.host()
         findings.open([fan(host)])
-        findings.close_by_hand(finding_id=Finding.objects.get().pk, reason="I do not believe it", actor=make.actor())
+        findings.close_by_hand(ids=[Finding.objects.get().pk], reason="I do not believe it", actor=make.actor())
         findings.open([fan(host)])
         closed, again = Finding.objects.order_by("id")
         assert closed.closed_at is not None and again.closed_at is None and closed.stable_id == again.stable_id
@@ -150,38 +150,38 @@ class TestByHand:
         return Finding.objects.get()
 
     def test_acknowledged_it_stays_open(self, finding):
-        findings.acknowledge(finding_id=finding.pk, reason="ordered one", actor=make.actor("O", "olga"))
+        findings.acknowledge(ids=[finding.pk], reason="ordered one", actor=make.actor("O", "olga"))
         finding.refresh_from_db()
         assert finding.acknowledged_by.name == "olga" and finding.acknowledged_words == "ordered one"
         assert finding.acknowledged_at is not None and finding.closed_at is None
         assert health(finding.device) == "warning"
 
     def test_acknowledged_twice_names_the_first(self, finding):
-        findings.acknowledge(finding_id=finding.pk, reason="ordered one", actor=make.actor("O", "olga"))
+        findings.acknowledge(ids=[finding.pk], reason="ordered one", actor=make.actor("O", "olga"))
         with pytest.raises(WrongState, match="by olga: ordered one"):
-            findings.acknowledge(finding_id=finding.pk, reason="me too", actor=make.actor("O", "otto"))
+            findings.acknowledge(ids=[finding.pk], reason="me too", actor=make.actor("O", "otto"))
 
     @pytest.mark.parametrize("act", [findings.acknowledge, findings.close_by_hand])
     def test_closed_it_is_over(self, finding, act):
-        findings.close_by_hand(finding_id=finding.pk, reason="swapped", actor=make.actor("O", "olga"))
+        findings.close_by_hand(ids=[finding.pk], reason="swapped", actor=make.actor("O", "olga"))
         with pytest.raises(WrongState, match="was closed by olga: swapped"):
-            act(finding_id=finding.pk, reason="again", actor=make.actor())
+            act(ids=[finding.pk], reason="again", actor=make.actor())
 
     def test_closed_by_what_it_told_of(self, finding):
         findings.close(Q(pk=finding.pk), words="the state was left")
         with pytest.raises(WrongState, match="was closed: the state was left"):
-            findings.acknowledge(finding_id=finding.pk, reason="again", actor=make.actor())
+            findings.acknowledge(ids=[finding.pk], reason="again", actor=make.actor())
 
     @pytest.mark.parametrize("act", [findings.acknowledge, findings.close_by_hand])
     def test_that_is_not_there(self, act):
         with pytest.raises(NotFound):
-            act(finding_id=1, reason="again", actor=make.actor())
+            act(ids=[1], reason="again", actor=make.actor())
 
     def test_about_no_device(self):
         findings.open([Found("inventory", "state_limit", "info", "cable 7 is laid", key="cable:7")])
         finding = Finding.objects.get()
         assert finding.stable_id == "inventory:state_limit:cable:7" and finding.device is None
-        findings.close_by_hand(finding_id=finding.pk, reason="plugged", actor=make.actor())
+        findings.close_by_hand(ids=[finding.pk], reason="plugged", actor=make.actor())
         finding.refresh_from_db()
         assert finding.closed_words == "plugged"
 
@@ -190,10 +190,10 @@ class TestByHand:
         findings.open([Found("operation", "outcome_unknown", "critical", "a reset may have been sent", host.pk)])
         finding = Finding.objects.get()
         with pytest.raises(WrongState, match="not closed by hand") as refused:
-            findings.close_by_hand(finding_id=finding.pk, reason="it is on", actor=make.actor())
+            findings.close_by_hand(ids=[finding.pk], reason="it is on", actor=make.actor())
         assert "say what you found" in refused.value.hint
         assert health(host) == "critical"
-        findings.acknowledge(finding_id=finding.pk, reason="I walk there", actor=make.actor())
+        findings.acknowledge(ids=[finding.pk], reason="I walk there", actor=make.actor())
 
 
 def test_many_at_once_lose_nothing_and_never_deadlock(real_db):

@@ -1,6 +1,8 @@
 """GET /findings and /evidence."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from fleet import findings
@@ -113,3 +115,57 @@ def test_an_unknown_outcome_is_not_closed_by_hand(finding):
     answer = program.post(f"/findings/{finding.pk}/close", {"reason": "it is on"})
     assert (answer.status_code, answer.json()["code"]) == (409, "wrong_state")
     assert "say what you found" in answer.json()["hint"]
+
+
+class TestManyAtOnce:
+    @pytest.fixture
+    def several(self, db):
+        """Three open findings of two sites and one of none."""
+        here, there = make.host("installed"), make.host("installed", site=Site.objects.create(name="site-2"))
+        opened = [Found("health", "fan", "critical", "a fan", d, key=str(n)) for n, d in enumerate((here.pk, there.pk))]
+        findings.open([*opened, Found("health", "fan", "info", "no place")])
+        return list(Finding.objects.order_by("device").values_list("pk", flat=True))
+
+    def test_all_of_them_in_one_answer(self, several):
+        program = people.program("operator")
+        seen = program.post("/findings/acknowledge", {"findings": several, "reason": "fans are ordered"})
+        assert seen.status_code == 200
+        assert [f["acknowledged_words"] for f in seen.json()["findings"]] == ["fans are ordered"] * 3
+        over = program.post("/findings/close", {"findings": several[:2], "reason": "swapped"})
+        assert {f["id"] for f in over.json()["findings"]} == set(several[:2])
+        assert Finding.objects.filter(closed_at=None).count() == 1
+        assert set(Device.objects.values_list("health", flat=True)) == {"unknown"}
+
+    def test_none_of_them_when_one_cannot_be_and_each_is_named(self, several):
+        program = people.program("operator")
+        program.post(f"/findings/{several[0]}/close", {"reason": "swapped"})
+        Finding.objects.filter(pk=several[1]).update(kind="outcome_unknown")
+        answer = program.post("/findings/close", {"findings": several, "reason": "all swapped"})
+        assert answer.status_code == 409
+        assert {e["value"] for e in answer.json()["errors"]} == set(several[:2])
+        assert Finding.objects.get(pk=several[2]).closed_at is None
+
+    def test_those_of_another_site_are_not_there(self, several):
+        program = people.program("operator", site=make.site())
+        body = {"findings": several[:2], "reason": "all swapped"}
+        assert program.post("/findings/close", body).status_code == 404
+        assert program.post("/findings/close", {**body, "findings": several[:1]}).status_code == 200
+        assert Finding.objects.filter(closed_at=None).count() == 2
+
+    def test_as_many_queries_for_two_as_for_fifty(self, db):
+        host, program = make.host("installed"), people.program("operator")
+
+        def queries(n):
+            findings.open([Found("health", "fan", "info", "a fan", host.pk, key=str(k)) for k in range(n)])
+            ids = list(Finding.objects.filter(closed_at=None).values_list("pk", flat=True))
+            with CaptureQueriesContext(connection) as made:
+                assert program.post("/findings/close", {"findings": ids, "reason": "all"}).status_code == 200
+            return len(made)
+
+        queries(1)
+        assert queries(2) == queries(50)
+
+    @pytest.mark.parametrize("ids", [[], ["1"], [0], [1.5], "1", None])
+    def test_a_list_that_is_none(self, db, ids):
+        answer = people.program("operator").post("/findings/close", {"findings": ids, "reason": "swapped"})
+        assert answer.status_code == 422

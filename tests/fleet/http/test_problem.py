@@ -15,7 +15,7 @@ ENDPOINTS = routes.endpoints()
 GETS = [e for e in ENDPOINTS if e.method == "GET"]
 POSTS = [e for e in ENDPOINTS if e.method == "POST"]
 WITHOUT_BODY = ("/holds/{id}/lift", "/acts/{id}/confirm")
-BY_NAME = ("/hosts/{id}", "/devices/{id}", "/cables/{id}")
+BY_NAME = ("/hosts/{id}", "/devices/{id}", "/cables/{id}", "/acts/{id}", "/acts/{id}/confirm")
 WITH_ID = [e for e in ENDPOINTS if "{id}" in e.path]
 
 

@@ -64,6 +64,7 @@ def real_ids(real_db):
         "cables": [cable],
         "parts": [part.pk],
         "plans": [plan.pk],
+        "incidents": [make.subject("incident", "open")],
         "tokens": [Token.objects.latest("id").pk],
         "transitions": [Transition.objects.earliest("id").pk],
         "acts": [act["id"]],

@@ -83,7 +83,7 @@ def test_the_edge_decides_in_which_role_somebody_moves_it(db):
         ("operator", {"to": "happy"}, 422, "one of expected"),
         ("operator", {"to": "in_service", "reason": "  "}, 422, "reason"),
         ("operator", {"to": "in_service", "host": "host-x"}, 404, "there is no host host-x"),
-        ("operator", {"to": "in_service", "hosts": ["host-a"]}, 422, "exactly one of host and hosts"),
+        ("operator", {"to": "in_service", "hosts": ["host-a"]}, 422, "exactly one of host, hosts and select"),
     ],
 )
 def test_refusals_in_words(db, role, body, status, words):
