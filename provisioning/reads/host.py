@@ -1,23 +1,29 @@
 """One host as it is, and as it was at a moment."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection
 from django.db.models import F, Q
 from django.utils import timezone
 
+from fleet import causes
 from fleet.errors import BadValue, NotFound
 from fleet.models import Device, Evidence, Part, Transition
-from fleet.reads import acts, findings, history, hosts
+from fleet.reads import acts, cables, findings, history, hosts
 from fleet.reads.rows import Sites, scoped
 from provisioning.models import Operation
-from provisioning.reads import operations
+from provisioning.reads import commands, operations
 
-MOVES = 100
-OPERATIONS = 20
-FINDINGS = 50
+MOVES = 50
+OPERATIONS = 8
+ONE_LOOK = timedelta(minutes=10)  # all that one inspection sees, it sees within this
+FINDINGS = 20
+SENT = 20
+LINES = 20
+PART_MOVES = 20
 
 FACTS = (
     *("uuid", "boot_id", "imported", "observe_only", "fingerprint", "profile__version", "bmc__address", "bmc__mac"),
@@ -25,6 +31,19 @@ FACTS = (
     *("site_id", "no_power_by"),
 )
 PART = ("kind", "slot", "serial", "model", "firmware", "size", "seen_at")
+
+# What was last sent to its hardware, and the end of the log of the operation that was asked for last.
+# Plan: index operation_device for the newest operations, then intent_operation and logline_operation.
+SENT_AND_SAID = """
+SELECT * FROM (SELECT 'sent' AS which, i.id, i.at, i.operation_id, i.what AS words FROM provisioning_intent i
+  WHERE i.operation_id IN (SELECT id FROM provisioning_operation
+    WHERE device_id = %(device)s ORDER BY id DESC LIMIT %(of)s)
+  ORDER BY i.id DESC LIMIT %(sent)s) s
+UNION ALL
+SELECT * FROM (SELECT 'said', l.id, l.at, l.operation_id, l.source || ' ' || l.line FROM provisioning_logline l
+  WHERE l.operation_id = (SELECT max(id) FROM provisioning_operation WHERE device_id = %(device)s)
+  ORDER BY l.id DESC LIMIT %(lines)s) t
+"""
 
 # What each operation of the host was at a moment, by its own history: one that was retried was active twice.
 # Plan: index operation_device, then transition_seq and step_operation for each of its operations.
@@ -64,26 +83,57 @@ def now(device_id: int, sites: Sites) -> dict[str, Any]:
 
 
 def page(device_id: int, sites: Sites) -> dict[str, Any]:
-    """All that the page of a host shows. Nine queries."""
+    """All that the page of a host shows. Eleven queries."""
     moves = history.transitions(None, subject_kind="host", subject_id=device_id).order_by("-seq")[:MOVES]
     asked = operations.rows(Operation.objects.filter(device_id=device_id)).order_by("-id")[:OPERATIONS]
     seen = findings.select({}, None).filter(device_id=device_id).order_by(F("closed_at").desc(nulls_first=True), "-id")
+    host, facts = hosts.one_with(FACTS, sites, id=device_id)
+    sent, said = _sent_and_said(device_id)
     return {
-        "host": hosts.one(sites, id=device_id),
-        "facts": Device.objects.filter(pk=device_id).values(*FACTS).get(),
+        "host": host,
+        "facts": facts,
+        "cause": causes.of(host["cause"]) if host["cause"] else None,
+        "cables": cables.at(device_id),
+        "part_moves": cables.part_moves(device_id, PART_MOVES),
+        "said": said,
+        "script": commands.lines(facts["bmc__address"] or "", sent),
         "standing": hosts.holds(device_id, hosts.STANDING),
         "waiting": acts.waiting_on(device_id),
         "moves": _with_evidence(history.ready(list(moves))),
         "operations": operations.ready(list(asked)),
         "findings": findings.ready(list(seen[:FINDINGS])),
-        "parts": list(Part.objects.filter(device_id=device_id).order_by("kind", "slot").values(*PART)),
+        "parts": _parts(Part.objects.filter(device_id=device_id).order_by("kind", "slot").values(*PART)),
     }
+
+
+def _parts(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Parts by kind, each kind with those that the last look at any of the host's parts did not see."""
+    found = list(rows)
+    last = max((p["seen_at"] for p in found if p["seen_at"]), default=None)
+    kinds: dict[str, dict[str, Any]] = {}
+    for part in found:
+        part["unseen"] = part["seen_at"] is None or (last is not None and last - part["seen_at"] > ONE_LOOK)
+        kind = kinds.setdefault(part["kind"], {"kind": part["kind"], "parts": [], "unseen": 0})
+        kind["parts"].append(part)
+        kind["unseen"] += part["unseen"]
+    return list(kinds.values())
+
+
+def _sent_and_said(device_id: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Intents and log lines, the oldest first. One query."""
+    bounds = {"device": device_id, "of": OPERATIONS, "sent": SENT, "lines": LINES}
+    both: dict[str, list[dict[str, Any]]] = {"sent": [], "said": []}
+    with connection.cursor() as cursor:
+        cursor.execute(SENT_AND_SAID, bounds)
+        for which, pk, at, operation, words in cursor.fetchall():
+            both[which].append({"id": pk, "at": at, "operation": operation, "what": words})
+    return both["sent"][::-1], both["said"][::-1]
 
 
 def _with_evidence(moves: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Each transition with the evidence that it cites. One query."""
     ids = {pk for move in moves for pk in move["evidence"]}
-    found = {e["id"]: e for e in Evidence.objects.filter(id__in=ids).values("id", "at", "kind", "words", "data")}
+    found = {e["id"]: e for e in Evidence.objects.filter(id__in=ids).values("id", "at", "kind", "words")}
     return [{**move, "proof": [found[pk] for pk in move["evidence"] if pk in found]} for move in moves]
 
 

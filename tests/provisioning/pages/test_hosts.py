@@ -81,8 +81,8 @@ def test_the_page_of_a_host_shows_four_columns_and_its_history(db):
     for words in ("quarantined", "fan swap", "warning", "GPU 4 is gone", "olga", "part missing", "gone", "GPU123"):
         assert words in text
     assert f'href="/operations/{operation.pk}/"' in text
-    assert "inventory: GPU 4" in text
-    assert "&quot;n&quot;: 7" in text
+    assert "inventory</a>: GPU 4" in text
+    assert f'href="/api/v1/evidence/{seen.pk}"' in text
     assert "127.64.0.9" in text
 
 
@@ -134,7 +134,7 @@ def test_a_form_that_is_refused_shows_the_host_again(db, changed, status, words)
     form = {"key": f"{KEY}-operate", "verb": "operate.drain", "host": "host-a", "from": "host-a", **changed}
     text = text_of(people.signed_in("operator").post("/act/", form), status)
     assert words in text
-    assert "<h1>host-a" in text
+    assert '<h1 class="ident">host-a' in text
 
 
 def test_a_form_on_a_host_that_is_gone_is_404(db):
