@@ -76,7 +76,7 @@ def create_transitions(request: PageRequest, body: MoveIn) -> Any:
     """Move hosts along the edges of their lifecycle: all or none. 202: the act waits for a second person.
 
     With dry_run it answers with the review and moves nothing.
-    The answer to `host` is the transition itself.
+    The answer to `host` is the transition itself; a list of none where force ends what runs on a quarantined host.
     """
     devices = devices_of(body)
     role = role_for(request.who, devices, body.to, force=body.force)
@@ -91,4 +91,4 @@ def create_transitions(request: PageRequest, body: MoveIn) -> Any:
             return 202, acts.one(waits.code, None)
     made = moves.move(hosts=[d.pk for d in devices], to=body.to, reason=body.reason, actor=actor, force=body.force)
     rows = history.ready(list(history.transitions(None, pk__in=[m.id for m in made]).order_by("id")))
-    return 201, rows[0] if body.host is not None else {"transitions": rows}
+    return 201, rows[0] if body.host is not None and rows else {"transitions": rows}

@@ -120,7 +120,13 @@ def why_not(verb: Verb, host: Facts, role: str) -> str:
     under_way = f"busy with {host.operation_kind.replace('_', ' ')}" if host.operation else ""
     if verb.family in ("move", "force"):
         why = moves.why_not(
-            state=host.state, held=host.held, health=host.health, to=verb.what, role=role, since=host.since
+            state=host.state,
+            held=host.held,
+            health=host.health,
+            to=verb.what,
+            role=role,
+            since=host.since,
+            force=verb.family == "force",
         )
         if verb.family == "force":
             return why or ("" if under_way else "nothing is under way that it would end")

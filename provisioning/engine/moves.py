@@ -30,6 +30,7 @@ from provisioning.models import Operation
 
 STATES = tuple(s.name for s in HOST_STATES)
 FORCED_TO = "quarantined"
+FORCER = "L"
 # The state that an act of fleet.second leads to.
 SECOND = {"retired": "retire"}
 # Whoever takes hosts out of service locks their site's brake first (provisioning.engine.brakes).
@@ -63,11 +64,16 @@ class Locked:
         return {o.device_id: o for o in self.operations if o.after_id is None and o.device_id is not None}
 
 
-def why_not(*, state: str, held: int, health: str, to: str, role: str, since: datetime | None = None) -> str:
+def why_not(
+    *, state: str, held: int, health: str, to: str, role: str, since: datetime | None = None, force: bool = False
+) -> str:
     """Why a host may not go there by this role (a letter), '' when it may. Its operation is looked at elsewhere.
 
-    since: when it came to its state; None where that is not to be judged.
+    since: when it came to its state; None where that is not to be judged. force: a host that is there stays, and only
+    its operation is ended.
     """
+    if force and state == to == FORCED_TO and role == FORCER:
+        return ""
     if to not in allowed("host", state, role):
         takers = {r for e in HOST_EDGES if (e.from_state, e.to_state) == (state, to) for r in e.roles} - {"S"}
         if takers:
@@ -95,7 +101,8 @@ def move(
 ) -> list[Moved]:
     """Move hosts to a state, all or none, in one statement.
 
-    force: to quarantined although operations are under way; they are ended. ends: those that may be, None for any.
+    force: to quarantined although operations are under way; they are ended, also on hosts that are there and stay, of
+    which nothing is returned. ends: those that may be, None for any.
     confirmed_by: the second person of a move that needs one (SECOND); provisioning.engine.act asks for them.
     Raises BadValue (422), NotFound (404), WrongState (409) that lists each host that is refused, why, and where it may
     go. Source: lifecycle, table of edges; "Forced edge".
@@ -161,8 +168,11 @@ def _refuse(found: Locked, to: str, actor: Actor, *, force: bool = False, ends: 
             to=to,
             role=actor.role,
             since=device.state_since,
+            force=force,
         )
         operation = under_way.get(device.pk)
+        if not why and operation is None and device.state == to:
+            why = "nothing is under way that it would end"
         ends_it = force and (ends is None or (operation is not None and operation.pk in ends))
         if not why and operation and not ends_it and not _is_answer(operation, device.state, to):
             why = f"operation {operation.pk} ({operation.kind}, {operation.state}) is under way"
@@ -201,8 +211,9 @@ def _go(found: Locked, to: str, words: str, actor: Actor, *, cause: str = "") ->
     cause = cause or ("by_hand" if to == FORCED_TO else "")
     if cause == "forced" or to in SECOND:
         _end(found, actor, words, cause or to)
-    moved = lifecycle.move("host", found.ids, to=to, actor=actor, reason=words, cause=cause)
-    Device.objects.filter(pk__in=found.ids).update(cause=cause)
+    going = [d.pk for d in found.devices if d.state != to]
+    moved = lifecycle.move("host", going, to=to, actor=actor, reason=words, cause=cause)
+    Device.objects.filter(pk__in=going).update(cause=cause)
     if to == EMPTIED[1]:
         answered = [o.pk for o in found.under_way().values() if o.kind == "drain" and o.state == "active"]
         Operation.objects.filter(pk__in=answered).update(pokes=F("pokes") + 1, wake_at=Now())

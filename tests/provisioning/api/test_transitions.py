@@ -129,6 +129,13 @@ def test_an_admin_forces_what_runs(db):
     assert Operation.objects.get(pk=operation.pk).state == "cancelled"
 
 
+def test_an_admin_ends_what_runs_on_a_host_that_is_quarantined_already(db):
+    operation = make.operation("identify", make.host("quarantined"), state="active")
+    answer = move(people.program("admin"), host=operation.device_id, to="quarantined", force=True)
+    assert (answer.status_code, answer.json()) == (201, {"transitions": []})
+    assert Operation.objects.get(pk=operation.pk).state == "cancelled"
+
+
 class TestSecondPerson:
     """Retirement: an admin asks, another person confirms, within the hour."""
 

@@ -107,6 +107,32 @@ def test_a_lost_operation_stays_lost(db):
     assert fresh(operation).device.state == "quarantined"
 
 
+def test_a_quarantined_host_stays_and_what_runs_on_it_is_ended(db):
+    before = claimed("identify", "quarantined")
+    Device.objects.filter(pk=before.device_id).update(cause="part_missing")
+    other = make.host("in_service")
+    (moved,) = force(before.device, other)
+    assert moved.subject_id == other.pk
+    after = fresh(before)
+    assert (after.state, after.cause) == ("cancelled", "forced") and after.fence > before.fence
+    assert write.write([record(before, ended="succeeded", release=True)]) == set()
+    assert (after.device.state, after.device.cause, after.device.active_operation) == (
+        "quarantined",
+        "part_missing",
+        None,
+    )
+    with pytest.raises(WrongState, match="nothing is under way"):
+        force(before.device)
+
+
+@pytest.mark.parametrize("role", ["O", "T", "V", "C", "S"])
+def test_nobody_else_ends_what_runs_on_a_quarantined_host_so(db, role):
+    before = claimed("identify", "quarantined")
+    with pytest.raises(WrongState):
+        moves.move(hosts=[before.device_id], to="quarantined", reason="it smells", actor=make.actor(role), force=True)
+    assert fresh(before).state == "active"
+
+
 def test_many_hosts_some_idle(db):
     busy, idle = claimed(), make.host("in_service")
     force(busy.device, idle)
