@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -214,6 +214,8 @@ def _go(found: Locked, to: str, words: str, actor: Actor, *, cause: str = "") ->
     going = [d.pk for d in found.devices if d.state != to]
     moved = lifecycle.move("host", going, to=to, actor=actor, reason=words, cause=cause)
     Device.objects.filter(pk__in=going).update(cause=cause)
+    if to in SECOND:  # nobody will look at it any more
+        findings.close(Q(device_id__in=going), words=f"the host is {to}", actor=actor)
     if to == EMPTIED[1]:
         answered = [o.pk for o in found.under_way().values() if o.kind == "drain" and o.state == "active"]
         Operation.objects.filter(pk__in=answered).update(pokes=F("pokes") + 1, wake_at=Now())

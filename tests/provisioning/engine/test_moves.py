@@ -5,9 +5,10 @@ import threading
 import pytest
 from django.db import connection, transaction
 
-from fleet import holds
+from fleet import findings, holds
 from fleet.errors import BadValue, NotFound, WrongState
-from fleet.models import ROLES, Device, Transition
+from fleet.findings import Found
+from fleet.models import ROLES, Device, Finding, Transition
 from fleet.states import HOST_EDGES, HOST_STATES, allowed
 from provisioning.engine import ask, claim, moves
 from provisioning.models import Operation
@@ -127,6 +128,15 @@ def test_what_waits_behind_a_failure_keeps_nobody_until_the_host_retires(db):
     assert state_of(host) == "retired"
     ended = Operation.objects.exclude(pk=first.pk)
     assert set(ended.values_list("state", "cause", "after_id")) == {("cancelled", "retired", None)}
+
+
+def test_the_findings_of_a_host_that_retires_are_over(db):
+    host, other = make.hosts(2, "quarantined")
+    findings.open([Found("health", "fan", "critical", "a fan is slow", h.pk) for h in (host, other)])
+    go(host, "retired", "L", confirmed_by=make.actor("O", "olga"))
+    assert list(Finding.objects.filter(closed_at=None).values_list("device_id", flat=True)) == [other.pk]
+    closed = Finding.objects.get(device_id=host.pk)
+    assert (closed.closed_words, closed.closed_by.role) == ("the host is retired", "L")
 
 
 @pytest.mark.parametrize("start", ["validated", "draining"])
