@@ -61,8 +61,8 @@ class CampaignRow(Schema):
     budget: int | None
     floor: int | None
     limits: dict[str, int]
-    opens: time | None
-    closes: time | None
+    opens: Clock | None
+    closes: Clock | None
     until: datetime | None
     halt_on_common_cause: bool
     select: dict[str, Any]

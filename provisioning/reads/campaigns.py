@@ -74,7 +74,11 @@ def ready(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     by_state: operations. by_cause: failed or lost ones. hosts_done: hosts whose last operation has succeeded.
     """
     counts = _counts({row["id"]: row["kind"] for row in found})
-    return [{**named(row, COLUMNS), **counts[row["id"]]} for row in found]
+    return [{**named(row, COLUMNS), **_hours(row), **counts[row["id"]]} for row in found]
+
+
+def _hours(row: Mapping[str, Any]) -> dict[str, str | None]:
+    return {name: row[name] and f"{row[name]:%H:%M}" for name in ("opens", "closes")}
 
 
 def _counts(kinds: Mapping[int, str]) -> dict[int, dict[str, Any]]:
@@ -159,7 +163,7 @@ class Review:
             "hosts": hosts,
             "refused": refused,
             "waves": [{"n": n, "hosts": [d.name for d in wave]} for n, wave in enumerate(dealt, 1)],
-            "rules": {**told, **times, "halt_on_common_cause": columns["on_common_cause"]},
+            "rules": {**told, **_hours(columns), "halt_on_common_cause": columns["on_common_cause"]},
         }
 
 
