@@ -52,7 +52,6 @@ urlpatterns = [
     path("operations/<int:id>/skip/", operations.skip, name="operation_skip"),
     path("operations/<int:id>/found/", operations.found, name="operation_found"),
     path("campaigns/", campaigns.campaigns, name="campaigns"),
-    path("campaigns/start/", campaigns.start, name="campaign_start"),
     path("campaigns/<int:id>/", campaigns.campaign, name="campaign"),
     *(
         path(f"campaigns/<int:id>/{verb}/", campaigns.move, {"verb": verb}, name=f"campaign_{verb}")

@@ -643,6 +643,7 @@ class Migration(migrations.Migration):
                 ("code", models.TextField(unique=True)),
                 ("verb", models.TextField(blank=True, default="")),
                 ("params", models.JSONField(default=dict)),
+                ("rules", models.JSONField(default=dict)),
                 ("select", models.JSONField(default=dict)),
                 ("hosts", django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), size=None)),
                 ("states", django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), size=None)),

@@ -10,16 +10,17 @@ from fleet.models.history import Actor
 class Review(models.Model):
     """An act on hosts that are stored with what they were: shown, confirmed by who asked, then by a second person.
 
-    code: its address. verb: a word of provisioning.engine.verbs; '' while hosts are chosen and nothing else.
-    select: how the hosts were found, {"hosts": names} or {"filters"}. hosts, states, seqs, operations: in one order;
-    0 for no operation. shows: what was shown (provisioning.engine.blast). second: a word of fleet.second.ACTS where
-    another person must confirm. asked_at: who asked has confirmed. led_to: {noun: ids}. Written by
-    provisioning.engine.act, the second person by fleet.second.
+    code: its address. verb: a word of provisioning.engine.verbs; '' while hosts are chosen and nothing else. rules: of
+    a campaign. select: how the hosts were found, {"hosts": names} or {"filters"}. hosts, states, seqs, operations: in
+    one order; 0 for no operation. shows: what was shown (provisioning.engine.blast). second: a word of
+    fleet.second.ACTS where another person must confirm. asked_at: who asked has confirmed. led_to: {noun: ids}.
+    Written by provisioning.engine.act, the second person by fleet.second.
     """
 
     code = models.TextField(unique=True)
     verb = models.TextField(blank=True, default="")
     params = models.JSONField(default=dict)
+    rules = models.JSONField(default=dict)
     select = models.JSONField(default=dict)
     hosts = ArrayField(models.BigIntegerField())
     states = ArrayField(models.TextField())

@@ -9,10 +9,12 @@ from pydantic import Field, StringConstraints
 from fleet.http import paging, rights
 from fleet.http.api import Bearer, answers, idempotent
 from fleet.http.auth import PageRequest
-from fleet.http.schemas import Asked, Id, Instant, Name, Page, Paged, Reason, TransitionRow
+from fleet.http.schemas import ActRow, Asked, Id, Instant, Name, Page, Paged, Reason, TransitionRow
+from fleet.reads import acts
 from provisioning.api.operations import Params, Select, Why
-from provisioning.engine import campaign, rules
-from provisioning.reads import campaigns
+from provisioning.api.reviews import ReviewOut
+from provisioning.engine import act, campaign, rules, verbs
+from provisioning.reads import campaigns, reviews
 
 router = Router(tags=["campaigns"])
 
@@ -95,17 +97,9 @@ class WaveOfHosts(Schema):
     hosts: list[str]
 
 
-class Review(Schema):
-    """What a campaign would do, in which waves and by which rules.
+class Review(ReviewOut):
+    """What a campaign would do, in which waves and by which rules. hosts: also those that are refused."""
 
-    refused: hosts that cannot take part, and why; while there are any it cannot start.
-    """
-
-    dry_run: bool
-    kind: str
-    chain: list[str]
-    hosts: list[str]
-    refused: list[dict[str, Any]]
     waves: list[WaveOfHosts]
     rules: dict[str, Any]
 
@@ -181,25 +175,25 @@ def get_campaign(request: PageRequest, id: Id) -> Any:
 
 
 @router.post(
-    "/campaigns", auth=Bearer("campaign"), response={200: Review, **answers(CampaignOut, status=202, act=True)}
+    "/campaigns", auth=Bearer("campaign"), response={200: Review, **answers(CampaignOut | ActRow, status=202, act=True)}
 )
 @idempotent
 def create_campaign(request: PageRequest, body: CampaignIn) -> Any:
-    """Start a campaign: all hosts or none. With dry_run it answers with the review and starts nothing."""
+    """Start a campaign: all hosts or none. With dry_run it answers with the review and starts nothing.
+
+    Where the data of many hosts goes, the answer is an act that waits for a second person (`GET /acts`).
+    """
     select = body.select.model_dump(exclude_none=True)
     review = campaigns.review(kind=body.kind, select=select, params=body.params, rules=body.rules)
     rights.demand(request.who, "campaign", sites=review.sites)
+    verb = verbs.of_kind("campaign", body.kind, body.params)
+    devices, params = review.devices, body.params
     if body.dry_run:
-        return 200, review.as_dict()
-    made = campaign.create(
-        kind=body.kind,
-        devices=review.devices,
-        select=select,
-        params=body.params,
-        rules=review.rules,
-        actor=request.actor,
-        reason=body.reason,
-    )
+        return 200, {**reviews.body(verb, params, devices, request.actor.role), **review.as_dict()}
+    asked: dict[str, Any] = {"params": params, "devices": devices, "reason": body.reason, "rules": review.rules}
+    if (waits := act.of_two(found=verb, actor=request.actor, **asked)) is not None:
+        return 202, acts.one(waits.code, None)
+    made = campaign.create(kind=body.kind, select=select, actor=request.actor, **asked)
     return 202, campaigns.whole(made.pk, None)
 
 

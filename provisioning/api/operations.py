@@ -219,7 +219,7 @@ def create_operations(request: PageRequest, body: OperationIn) -> Any:
     right = KINDS[body.kind].act if body.kind in KINDS else "operate"
     role = rights.roles_at(request.who, right, sites=[d.site_id for d in devices])[0]
     ask.check_kind(body.kind, body.params)
-    verb = verbs.of_kind(body.kind, body.params)
+    verb = verbs.of_kind("operate", body.kind, body.params)
     if body.dry_run:
         return 200, reviews.body(verb, body.params, devices, LETTERS[role])
     of_all: dict[str, Any] = {"params": body.params, "devices": devices, "reason": body.reason}

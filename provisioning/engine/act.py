@@ -5,7 +5,8 @@ A review is void when a host changed since it was made; where another person mus
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from dataclasses import fields
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -16,6 +17,7 @@ from fleet.errors import BadValue, NotAllowed, NotFound, WrongState
 from fleet.models import Actor, Device, Review
 from provisioning.engine import ask, blast, campaign, moves
 from provisioning.engine.blast import Facts, Plan
+from provisioning.engine.rules import Rules
 from provisioning.engine.verbs import DATA_OVER, Verb, verb
 
 VALID_S = 600
@@ -45,15 +47,40 @@ def select(*, hosts: Sequence[Facts], how: Mapping[str, Any], actor: Actor) -> R
 
 def make(*, plan: Plan, how: Mapping[str, Any], actor: Actor) -> Review:
     """Store the review of an act on all that can take part. Nothing happens before commit()."""
-    why = plan.shows["asks"].get("second", [])
-    word = "" if not why else plan.verb.second or "lose_data"
-    return _store(
-        plan.hosts, how, actor, verb=plan.verb.name, params=dict(plan.params), shows=dict(plan.shows), second=word
-    )
+    columns: dict[str, Any] = {"verb": plan.verb.name, "params": dict(plan.params), "shows": dict(plan.shows)}
+    if "second" in plan.shows["asks"]:
+        columns["second"] = plan.verb.second or "lose_data"
+    return _store(plan.hosts, how, actor, rules=_stored(blast.usual_rules(plan.verb, len(plan.hosts))), **columns)
+
+
+def _stored(rules: Rules) -> dict[str, Any]:
+    """As JSON; _campaign() reads it."""
+    found = {f.name: getattr(rules, f.name) for f in fields(rules)}
+    return {
+        name: value.isoformat() if isinstance(value, time | datetime) else value
+        for name, value in found.items()
+        if value is not None
+    }
+
+
+def _rules(stored: Mapping[str, Any]) -> Rules:
+    read: dict[str, Callable[[str], Any]] = {
+        "opens": time.fromisoformat,
+        "closes": time.fromisoformat,
+        "until": datetime.fromisoformat,
+    }
+    found: dict[str, Any] = {name: read[name](value) if name in read else value for name, value in stored.items()}
+    return Rules(**found)
 
 
 def of_two(
-    *, found: Verb, params: Mapping[str, Any], devices: Sequence[Device], reason: str, actor: Actor
+    *,
+    found: Verb,
+    params: Mapping[str, Any],
+    devices: Sequence[Device],
+    reason: str,
+    actor: Actor,
+    rules: Rules | None = None,
 ) -> Review | None:
     """For programs, which need no review: the act that now waits for a second person; None when one is enough.
 
@@ -63,16 +90,21 @@ def of_two(
         return None
     facts, names = blast.facts(d.pk for d in devices), {"hosts": [d.name for d in devices]}
     with transaction.atomic():
-        if found.family == "move":
-            moves.check(hosts=[d.pk for d in devices], to=found.what, actor=actor)
-        else:
-            ask.refuse(found.kinds[0], devices)
+        REFUSE[found.family](found, devices, actor)
         plan = blast.plan(verb=found, params=params, hosts=facts, role=actor.role)
         if plan.left_out:
             raise ask.busy([d.pk for d in devices])
         if "second" not in plan.shows["asks"]:
             return None
-        return commit(code=make(plan=plan, how=names, actor=actor).code, reason=reason, number=len(facts), actor=actor)
+        made = make(plan=plan, how=names, actor=actor)
+        return commit(code=made.code, reason=reason, number=len(facts), actor=actor, rules=rules)
+
+
+REFUSE: dict[str, Callable[[Verb, Sequence[Device], Actor], None]] = {
+    "operate": lambda found, devices, actor: ask.refuse(found.what, devices),
+    "campaign": lambda found, devices, actor: campaign.refuse(found.what, devices),
+    "move": lambda found, devices, actor: moves.check(hosts=[d.pk for d in devices], to=found.what, actor=actor),
+}
 
 
 def _store(hosts: Sequence[Facts], how: Mapping[str, Any], actor: Actor, **columns: Any) -> Review:
@@ -89,11 +121,12 @@ def _store(hosts: Sequence[Facts], how: Mapping[str, Any], actor: Actor, **colum
     )
 
 
-def commit(*, code: str, reason: str, number: int | None, actor: Actor) -> Review:
+def commit(*, code: str, reason: str, number: int | None, actor: Actor, rules: Rules | None = None) -> Review:
     """Whoever asked confirms: the act is done, or waits for the second person. A second time it is the same one.
 
-    number: of the hosts, as a person typed it. Raises NotFound (404), NotAllowed (403) for anybody else, BadValue
-    (422), WrongState (409) `stale` with every host that changed, `expired`, and what the act itself refuses.
+    number: of the hosts, as a person typed it. rules: of a campaign, others than were shown. Raises NotFound (404),
+    NotAllowed (403) for anybody else, BadValue (422), WrongState (409) `stale` with every host that changed, `expired`,
+    and what the act itself refuses.
     """
     with transaction.atomic():
         review = Review.objects.select_for_update(of=("self",)).select_related("asked_by").filter(code=code).first()
@@ -104,6 +137,8 @@ def commit(*, code: str, reason: str, number: int | None, actor: Actor) -> Revie
             raise NotAllowed(title, field="id", value=code, expected=to)
         if review.asked_at is not None:
             return review
+        if rules is not None:
+            review.rules = _stored(rules)
         _confirmed(review, reason, number)
         if review.second:
             second.ask(review)
@@ -201,6 +236,7 @@ def _campaign(review: Review, found: Verb, devices: list[Device], actor: Actor, 
         devices=devices,
         select=names,
         params=review.params,
+        rules=_rules(review.rules),
         actor=actor,
         reason=words,
     )

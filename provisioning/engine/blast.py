@@ -8,9 +8,11 @@ from typing import Any
 
 from django.db import connection
 
+from fleet.errors import BadValue
 from provisioning.engine import moves
+from provisioning.engine.rules import CAREFUL, CAREFUL_BUDGET, REST, Rules
 from provisioning.engine.verbs import VERBS, Reach, Verb, asks
-from provisioning.operations.registry import KINDS
+from provisioning.operations.registry import KINDS, chain_of
 
 OF_HISTORY = 20
 
@@ -131,7 +133,12 @@ def why_not(verb: Verb, host: Facts, role: str) -> str:
         if verb.family == "force":
             return why or ("" if under_way else "nothing is under way that it would end")
         return f"{host.state.replace('_', ' ')} ({why})" if why else under_way
-    return under_way or _cannot_start(verb.kinds[0], host)
+    return under_way or _cannot_start(_kinds(verb, host.state)[0], host)
+
+
+def _kinds(verb: Verb, state: str) -> tuple[str, ...]:
+    """The operations on a host in this state: in a campaign, one that serves is drained first and comes back."""
+    return chain_of(verb.what, state) if verb.family == "campaign" else verb.kinds
 
 
 def _cannot_start(kind: str, host: Facts) -> str:
@@ -188,10 +195,12 @@ def _shows(verb: Verb, touched: Sequence[Facts], left_out: Mapping[str, Sequence
     leaves = _all(LEAVES, {"hosts": ids}) if verb.takes_out else []
     racks = Counter((h.row, h.rack) for h in touched)
     spread = any(on < of for *_, on, of in leaves)
+    kinds = max((_kinds(verb, h.state) for h in touched), key=len, default=verb.kinds)
+    asked = asks(Reach(verb, len(touched), len(racks), spread, fleet, data))
     return {
         "verb": verb.name,
         "words": verb.words,
-        "kinds": list(verb.kinds),
+        "kinds": list(kinds),
         "hosts": [h.name for h in touched],
         "racks": [{"row": row, "rack": rack, "hosts": n} for (row, rack), n in sorted(racks.items())],
         "left_out": [{"why": why, "hosts": list(names)} for why, names in left_out.items()],
@@ -201,10 +210,27 @@ def _shows(verb: Verb, touched: Sequence[Facts], left_out: Mapping[str, Sequence
         "feeds": [{"feed": name, "hosts": n} for name, n in _all(FEEDS, [ids])] if verb.takes_out else [],
         "ends": [_end(h) for h in touched if h.operation and verb.family == "force"],
         "held": sum(bool(h.held) for h in touched),
-        "takes": _takes(verb.kinds, {h.profile_id for h in touched}),
+        "takes": _takes(kinds, {h.profile_id for h in touched}),
         "undo": verb.undo,
-        "asks": asks(Reach(verb, len(touched), len(racks), spread, fleet, data)),
+        "asks": asked,
+        "campaign": _in_waves(verb, len(touched), of_these, serving) if "campaign" in asked and touched else None,
     }
+
+
+def usual_rules(verb: Verb, hosts: int) -> Rules:
+    """What a campaign is told where nobody says anything; with a canary where reach alone makes it a campaign."""
+    if verb.family == "campaign":
+        return Rules()
+    return Rules(waves=CAREFUL if hosts > 2 else (1, REST), budget=CAREFUL_BUDGET)
+
+
+def _in_waves(verb: Verb, hosts: int, leaving: int, serving: int) -> dict[str, Any]:
+    """Sizes of the waves, how many may fail, how many stay in service; "refused": why it could never begin."""
+    try:
+        columns = usual_rules(verb, hosts).columns(kind=verb.what, hosts=hosts, leaving=leaving, serving=serving)
+    except BadValue as error:
+        return {"refused": error.title}
+    return {name: columns[name] for name in ("waves", "sizes", "budget", "floor", "bake_s")}
 
 
 def _end(host: Facts) -> dict[str, Any]:

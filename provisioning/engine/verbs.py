@@ -69,14 +69,19 @@ def _operate(kind: str, **more: Any) -> Verb:
     return Verb(**(usual | more))
 
 
-def _power(action: str) -> Verb:
+def _campaign(kind: str, **more: Any) -> Verb:
+    words, undo = f"{kind.replace('_', ' ').capitalize()} in waves", UNDO.get(kind, "halt it: what has not begun stays")
+    usual: dict[str, Any] = {"name": f"campaign.{kind}", "words": words, "undo": undo, "act": "campaign"}
+    usual |= {"kinds": CHAINS[kind], "takes_out": kind not in QUIET, "waves": True}
+    return Verb(**(usual | more))
+
+
+def _power(family: str, action: str) -> Verb:
     words = f"Power: {action.replace('_', ' ')}"
-    return _operate("power", name=f"operate.power.{action}", words=words, params={"action": action})
-
-
-def _campaign(name: str) -> Verb:
-    words, chain = name.replace("_", " ").capitalize(), CHAINS[name]
-    return Verb(f"campaign.{name}", words, "campaign", chain, undo=STOPS, takes_out=True, waves=True)
+    more = {"name": f"{family}.power.{action}", "params": {"action": action}}
+    if family == "campaign":
+        return _campaign("power", words=f"{words} in waves", **more)
+    return _operate("power", words=words, **more)
 
 
 def _move(state: str) -> Verb:
@@ -95,9 +100,10 @@ FORCE = Verb("force.quarantined", "Force to quarantined", "force", undo="none fo
 VERBS: dict[str, Verb] = {
     verb.name: verb
     for verb in (
-        *(_campaign(name) for name in CHAINS if name not in KINDS),
         *(_operate(kind) for kind in KINDS if kind != "power"),
-        *(_power(action) for action in sorted(power.ACTIONS)),
+        *(_power("operate", action) for action in sorted(power.ACTIONS)),
+        *(_campaign(name) for name in CHAINS if name != "power"),
+        *(_power("campaign", action) for action in sorted(power.ACTIONS)),
         *(_move(state) for state in moves.STATES if any(e.to_state == state and e.from_state for e in HOST_EDGES)),
         FORCE,
         *(_hold(kind) for kind in holds.KINDS),
@@ -112,9 +118,9 @@ def verb(name: str) -> Verb:
     return VERBS[name]
 
 
-def of_kind(kind: str, params: Mapping[str, Any]) -> Verb:
-    """The verb that asks for this kind of operation, which exists, with parameters that were checked."""
-    return VERBS[f"operate.power.{params['action']}" if kind == "power" else f"operate.{kind}"]
+def of_kind(family: str, kind: str, params: Mapping[str, Any]) -> Verb:
+    """The verb that asks for this kind of operation or campaign, which exists, with parameters that were checked."""
+    return VERBS[f"{family}.power.{params['action']}" if kind == "power" else f"{family}.{kind}"]
 
 
 @dataclass(frozen=True)
@@ -155,7 +161,7 @@ FRICTION = (
     Rule("campaign", "more than one rack", lambda r: _in_waves(r, r.racks > 1)),
     Rule("campaign", "more than one group of leaves", lambda r: _in_waves(r, r.spread)),
     Rule("campaign", f"more than {SHARE:.0%} of the fleet", lambda r: _in_waves(r, r.hosts > SHARE * r.fleet)),
-    Rule("campaign", "a chain of operations", lambda r: r.verb.family == "campaign"),
+    Rule("campaign", "asked for in waves", lambda r: r.verb.family == "campaign"),
     Rule("second", f"data of more than {DATA_OVER} hosts", lambda r: r.data > DATA_OVER),
     Rule("second", "it cannot be undone", lambda r: bool(r.verb.second)),
 )

@@ -18,11 +18,14 @@ from fleet.reads import acts
 from fleet.reads import hosts as fleet_hosts
 from provisioning.engine import act as engine
 from provisioning.engine import blast
+from provisioning.engine.rules import MOST_BAKE_S, Rules
 from provisioning.engine.verbs import verb
 from provisioning.pages import host, hosts
 from provisioning.reads import reviews as reads
 
 MOST_HOSTS = 100_000
+MINUTE = 60
+TYPED = ("reason", "number", "waves", "at_once", "budget", "floor", "bake")
 
 
 def _as_chosen(request: HttpRequest) -> str:
@@ -34,7 +37,7 @@ def _as_chosen(request: HttpRequest) -> str:
 
 
 def _as_typed(request: HttpRequest) -> str:
-    kept = {name: request.POST[name] for name in ("reason", "number") if request.POST.get(name)}
+    kept = {name: request.POST[name] for name in TYPED if request.POST.get(name)}
     return f"{request.path.removesuffix('do/')}?{urlencode(kept)}"
 
 
@@ -118,10 +121,31 @@ def do(request: PageRequest, code: str) -> HttpResponse:
         devices = list(Device.objects.filter(pk__in=review.hosts))
         actor = acting(request.who, reads.role_of(request.who, verb(review.verb), devices))
         number = forms.number(request.POST, "number", low=0, high=MOST_HOSTS)
-        done = engine.commit(code=code, reason=forms.text(request.POST, "reason", most=500), number=number, actor=actor)
-        return reads.address(done)
+        reason = forms.text(request.POST, "reason", most=500)
+        return reads.address(engine.commit(code=code, reason=reason, number=number, actor=actor, rules=_rules(request)))
 
     return forms.attempt(request, effect, lambda error: _show(request, acts.review(code, sites), error, request.POST))
+
+
+def _rules(request: PageRequest) -> Rules | None:
+    """What the form says about waves; None when it has no such fields. Raises BadValue (422)."""
+    if "waves" not in request.POST:
+        return None
+    found: dict[str, Any] = {name: _size(forms.text(request.POST, name)) for name in ("budget", "floor")}
+    found["at_once"] = forms.number(request.POST, "at_once", low=1, high=MOST_HOSTS)
+    bake = forms.number(request.POST, "bake", low=0, high=MOST_BAKE_S // MINUTE)
+    found["bake_s"] = None if bake is None else bake * MINUTE
+    sizes: list[Any] = [_size(one.strip()) for one in forms.text(request.POST, "waves").split(",") if one.strip()]
+    try:
+        return Rules(waves=sizes or None, **found)
+    except BadValue as error:
+        if error.field.startswith("waves."):  # one of several, which stand in one field here
+            raise BadValue("waves cannot be that", field="waves", value=error.value, expected=error.expected) from error
+        raise
+
+
+def _size(text: str) -> int | str | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else text or None
 
 
 @require_POST

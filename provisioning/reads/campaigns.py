@@ -1,7 +1,6 @@
 """Campaigns as lists and as one, with counts by state and by cause."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -9,16 +8,15 @@ from typing import Any
 from django.db import connection
 from django.db.models import QuerySet
 
-from fleet.errors import BadValue, NotFound, WrongState
+from fleet.errors import NotFound, WrongState
 from fleet.http.paging import BIGINT
 from fleet.models import Device
 from fleet.reads import history
-from fleet.reads import hosts as fleet_hosts
 from fleet.reads.rows import Columns, Sites, named, scoped
 from provisioning.engine import campaign
 from provisioning.engine.rules import Rules
 from provisioning.models import Campaign
-from provisioning.operations.registry import CHAINS, chain_of, ends_chain
+from provisioning.operations.registry import chain_of, ends_chain
 from provisioning.reads import waves
 
 COLUMNS: Columns = {
@@ -124,15 +122,13 @@ def whole(campaign_id: int, sites: Sites) -> dict[str, Any]:
 class Review:
     """What a campaign would do, before it does anything. refused: hosts that cannot take part, in words.
 
-    filters: of the list of hosts, by which a page selected them. Who starts it starts it on these devices: another
-    selection might find others, at another site.
+    Who starts it starts it on these devices: another selection might find others, at another site.
     """
 
     kind: str
     chain: tuple[str, ...]
     devices: tuple[Device, ...]
     refused: tuple[dict[str, Any], ...]
-    filters: tuple[tuple[str, str], ...] = ()
     rules: Rules = field(default_factory=Rules)
 
     @cached_property
@@ -145,17 +141,11 @@ class Review:
         """Where they are, for the check of rights."""
         return frozenset(d.site_id for d in self.devices)
 
-    @property
-    def shown(self) -> str:
-        """Names this selection: the form that starts it says so again, and nothing starts when it is another one."""
-        return hashlib.sha256("\n".join((self.kind, *self.hosts)).encode()).hexdigest()[:16]
-
     def as_dict(self) -> dict[str, Any]:
         """For the API."""
         chain, hosts, refused = list(self.chain), list(self.hosts), list(self.refused)
         dealt, columns = campaign.deal(self.kind, self.devices, self.rules)
         told = {name: columns[name] for name in ("at_once", "bake_s", "budget", "floor", "limits", "until")}
-        times = {name: columns[name] and columns[name].strftime("%H:%M") for name in ("opens", "closes")}
         return {
             "dry_run": True,
             "kind": self.kind,
@@ -173,40 +163,13 @@ def review(
     """Which hosts a campaign would take, in which waves. Raises BadValue (422), NotFound (404)."""
     devices = campaign.select_hosts(select)
     campaign.check(kind, devices, params or {})
-    return _review(kind, devices, rules=rules)
-
-
-def review_of(asked: Mapping[str, Any], sites: Sites) -> Review | None:
-    """The review of a page's form: its kind and the filters of the list of hosts. None while it has no filter.
-
-    Raises BadValue (422), NotFound (404).
-    """
-    names = {name: asked[name] for name in fleet_hosts.NAMES if str(asked.get(name) or "").strip()}
-    if not names:
-        return None
-    kind = asked.get("kind") or "bring_up"
-    if kind not in CHAINS:
-        raise BadValue(f"there is no campaign {kind!r}", field="kind", value=kind, expected=", ".join(sorted(CHAINS)))
-    found = fleet_hosts.select(fleet_hosts.filters(names), sites)
-    devices = list(found.filter(role="host").order_by("name"))
-    if not devices:
-        raise NotFound("no host matches", field="hosts", expected="drop a filter")
-    return _review(kind, devices, tuple(names.items()))
-
-
-def _review(
-    kind: str,
-    devices: Sequence[Device],
-    filters: tuple[tuple[str, str], ...] = (),
-    rules: Rules | None = None,
-) -> Review:
     try:
         campaign.refuse(kind, devices)
         refused = []
     except WrongState as error:
         refused = error.errors
     chain = max((chain_of(kind, d.state) for d in devices), key=len)
-    return Review(kind, chain, tuple(devices), tuple(refused), filters, rules or Rules())
+    return Review(kind, chain, tuple(devices), tuple(refused), rules or Rules())
 
 
 def site_of(campaign_id: int, sites: Sites) -> int:

@@ -125,8 +125,8 @@ def _is_mine(review: Review, who: Who) -> bool:
 
 
 FAMILIES = {
-    "campaign": "In waves, as a campaign",
     "operate": "Operations",
+    "campaign": "Campaigns, in waves: hosts in service are drained first, and come back",
     "move": "Moves",
     "force": "Moves",
     "hold": "Holds",
@@ -137,7 +137,7 @@ def _families(offers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Offers under headings, without moves that no edge allows from where these hosts are."""
     found: dict[str, list[dict[str, Any]]] = {}
     for offer in offers:
-        if offer["n"] or offer["verb"].family in ("operate", "campaign", "hold"):
+        if offer["n"] or offer["verb"].family in ("operate", "hold"):
             found.setdefault(FAMILIES[offer["verb"].family], []).append(offer)
     return [{"words": words, "offers": some} for words, some in found.items()]
 

@@ -93,3 +93,36 @@ def test_nothing_that_matches_is_404(db):
     assert people.program().post("/campaigns", BODY).status_code == 404
     missing = {**BODY, "select": {"hosts": ["host-x"]}}
     assert people.program().post("/campaigns", missing).status_code == 404
+
+
+class TestReview:
+    """A dry run says what it would touch; the data of many hosts takes two persons."""
+
+    def test_the_blast_radius_beside_waves_and_rules(self, db):
+        hosts = make.hosts(2, "in_service")
+        body = {"kind": "install", "select": {"state": "in_service"}, "reason": "new image", "dry_run": True}
+        shown = people.program().post("/campaigns", body).json()
+        assert shown["chain"] == ["drain", "install", "validate"]
+        assert shown["hosts"] == sorted(h.name for h in hosts)
+        assert (shown["data_lost"], shown["service"]) == (2, {"lost": 2, "now": 2, "remain": 0})
+        assert shown["waves"] and shown["rules"]
+        assert "campaign" in shown["asks"]
+        assert not Campaign.objects.exists()
+
+    def test_data_of_many_hosts_waits_with_its_rules(self, db):
+        make.hosts(26, "installed")
+        body = {"kind": "install", "select": {"state": "installed"}, "reason": "new image", "waves": [1, "rest"]}
+        body["window"] = {"opens": "22:00", "closes": "04:00"}
+        waits = people.program().post("/campaigns", body)
+        assert waits.status_code == 202, waits.content
+        assert (waits.json()["act"], waits.json()["verb"]) == ("lose_data", "campaign.install")
+        assert not Campaign.objects.exists()
+        other = people.program()
+        assert other.post(f"/acts/{waits.json()['id']}/confirm", "").status_code == 200
+        made = Campaign.objects.get()
+        assert (made.hosts, made.sizes, made.opens.hour) == (26, [1, 25], 22)
+
+    def test_hosts_that_never_held_data_need_nobody_else(self, db):
+        make.hosts(26, "burned_in")
+        body = {"kind": "install", "select": {"state": "burned_in"}, "reason": "first image"}
+        assert people.program().post("/campaigns", body).json()["hosts"] == 26

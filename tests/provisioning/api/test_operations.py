@@ -184,3 +184,46 @@ def test_somebody_looked_at_a_lost_operation(db, outcome, state):
     assert program.post(f"/operations/{lost.pk}/found", body).json()["state"] == state
     assert program.post(f"/operations/{lost.pk}/found", body).status_code == 409
     assert program.post(f"/operations/{lost.pk}/found", {**body, "outcome": "maybe"}).status_code == 422
+
+
+class TestDryRun:
+    """The same review as for campaigns and moves, and nothing else."""
+
+    def test_what_it_would_touch_and_who_cannot(self, db):
+        good, bad = make.host("installed"), make.host("cabled")
+        body = {"kind": "install", "hosts": [good.name, bad.name], "reason": "new image", "dry_run": True}
+        answer = people.program().post("/operations", body, key="")
+        assert answer.status_code == 200, answer.content
+        shown = answer.json()
+        assert (shown["dry_run"], shown["kind"], shown["chain"]) == (True, "install", ["install"])
+        assert (shown["hosts"], shown["data_lost"]) == ([good.name], 1)
+        assert [(e["field"], e["value"]) for e in shown["refused"]] == [("host", bad.name)]
+        assert "number" in shown["asks"]
+        assert not Operation.objects.exists()
+
+    def test_data_of_many_hosts_waits_for_a_second_person(self, db):
+        hosts = make.hosts(26, "installed")
+        program = people.program()
+        body = {"kind": "install", "hosts": [h.name for h in hosts], "reason": "new image"}
+        waits = program.post("/operations", body, key="one-key-for-it")
+        assert (waits.status_code, waits.json()["act"]) == (202, "lose_data")
+        assert program.post("/operations", body, key="one-key-for-it").json() == waits.json()
+        assert not Operation.objects.exists()
+        assert program.post(f"/acts/{waits.json()['id']}/confirm", "").status_code == 403
+        assert people.program().post(f"/acts/{waits.json()['id']}/confirm", "").status_code == 200
+        made = Operation.objects.filter(kind="install")
+        assert (made.count(), made.values("campaign").distinct().count()) == (26, 1)
+
+    def test_every_refusal_comes_before_anybody_is_asked(self, db):
+        hosts = make.hosts(26, "installed")
+        make.operation("validate", hosts[3])
+        body = {"kind": "install", "hosts": [h.name for h in hosts], "reason": "new image"}
+        answer = people.program().post("/operations", body)
+        assert answer.status_code == 409
+        assert [e["value"] for e in answer.json()["errors"]] == [hosts[3].name]
+
+    def test_bad_parameters_are_refused_before(self, db):
+        host = make.host("installed")
+        body = {"kind": "power", "host": host.name, "reason": "it hangs", "dry_run": True}
+        assert people.program().post("/operations", body).json()["field"] == "params.action"
+        assert people.program().post("/operations", {**body, "kind": "fly"}).json()["field"] == "kind"

@@ -252,3 +252,24 @@ def test_a_host_by_its_name(db):
     assert program.get("/hosts/host-b").json()["title"] == "there is no host host-b"
     elsewhere = people.program("viewer", site=Site.objects.create(name="elsewhere"))
     assert elsewhere.get("/hosts/host-a").status_code == 404
+
+
+def test_a_dry_run_moves_nothing(db):
+    good, bad = make.host("in_service"), make.host("cabled")
+    body = {"hosts": [good.name, bad.name], "to": "draining", "reason": "planned work", "dry_run": True}
+    answer = people.program().post("/transitions", body)
+    assert answer.status_code == 200, answer.content
+    shown = answer.json()
+    assert (shown["kind"], shown["hosts"]) == ("move.draining", [good.name])
+    assert [e["value"] for e in shown["refused"]] == [bad.name]
+    assert shown["service"] == {"lost": 1, "now": 1, "remain": 0}
+    assert state_of(good) == "in_service"
+
+
+def test_a_dry_run_of_a_forced_move_says_what_it_ends(db):
+    host = make.host("burned_in")
+    operation = make.operation("install", host, state="active")
+    body = {"host": host.name, "to": "quarantined", "force": True, "reason": "it smells", "dry_run": True}
+    shown = people.program("admin").post("/transitions", body).json()
+    ends = {"operation": operation.pk, "kind": "install", "host": host.name, "critical": False}
+    assert shown["ends"] == [ends]

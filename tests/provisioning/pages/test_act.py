@@ -173,7 +173,7 @@ class TestDone:
         crowd(60)
         hosts = [make.host("installed", rack=rack(name)) for name in ("B01", "B02")]
         address = ask(client, "operate.validate", *hosts)
-        assert "as a campaign in waves" in text_of(client.get(address))
+        assert "As a campaign in waves of 1, 1, the first a canary" in text_of(client.get(address))
         campaign_page = press(client, address, number="2")["Location"]
         made = Campaign.objects.get()
         assert campaign_page == f"/campaigns/{made.pk}/"

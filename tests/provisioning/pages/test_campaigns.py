@@ -1,4 +1,4 @@
-"""Campaigns: the form that starts one shows first what it would touch; Halt is one press."""
+"""Campaigns: started from a review of what they would touch; Halt is one press."""
 
 import re
 
@@ -17,45 +17,40 @@ def text_of(answer, status=200):
     return answer.content.decode()
 
 
-def form_of(text):
-    """The hidden fields of the form that starts."""
-    form = re.search(r'aria-label="Start the campaign">.*?</form>', text, re.S).group()
-    return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
+def review_of(client, verb="campaign.bring_up", **found):
+    """The address of the review of a campaign on all hosts that match."""
+    return client.post("/act/", {"key": KEY, "verb": verb, "all": "1", **found})["Location"]
 
 
-def test_without_a_filter_nothing_is_chosen(db):
-    make.host()
-    text = text_of(people.signed_in("operator").get("/campaigns/"))
-    assert "Choose hosts by a filter first" in text
-    assert "Start on" not in text
+def test_one_starts_from_the_list_of_hosts(db):
+    assert 'href="/hosts/">Choose hosts</a>' in text_of(people.signed_in("operator").get("/campaigns/"))
 
 
 def test_review_then_start(db):
     make.hosts(3, "cabled")
     make.host("installed")
     client = people.signed_in("operator")
-    text = text_of(client.get("/campaigns/?state=cabled"))
-    assert "<b>3 hosts</b>: identify, then inspect" in text
-    assert "Nothing has happened yet" in text
-    form = {**form_of(text), "at_once": "2", "reason": "bring them up"}
-    answer = client.post("/campaigns/start/", form)
+    address = review_of(client, state="cabled")
+    text = " ".join(text_of(client.get(address)).split())
+    assert "Review: Bring up in waves on 3 hosts" in text
+    assert "all 3 in one wave" in text
+    form = {"reason": "bring them up", "number": "3", "waves": "1, rest", "at_once": "2", "budget": "1", "bake": "5"}
+    answer = client.post(f"{address}do/", form)
     campaign = Campaign.objects.get()
     assert (answer.status_code, answer["Location"]) == (303, f"/campaigns/{campaign.pk}/")
     assert (campaign.state, campaign.hosts, campaign.at_once) == ("running", 3, 2)
-    assert client.post("/campaigns/start/", form)["Location"] == answer["Location"]
+    assert (campaign.sizes, campaign.budget, campaign.bake_s) == ([1, 2], 1, 300)
+    assert client.post(f"{address}do/", form)["Location"] == answer["Location"]
     assert Campaign.objects.count() == 1
 
 
-def test_a_selection_that_has_changed_starts_nothing(db):
-    make.hosts(2, "cabled")
+def test_what_serves_is_drained_first_in_careful_waves(db):
+    make.hosts(40, "in_service")
     client = people.signed_in("operator")
-    form = {**form_of(text_of(client.get("/campaigns/?state=cabled"))), "reason": "bring them up"}
-    make.host("cabled")
-    text = text_of(client.post("/campaigns/start/", form), 409)
-    assert "The selection is another one now" in text
-    assert "<b>3 hosts</b>" in text
-    assert 'value="bring them up"' in text
-    assert not Campaign.objects.exists()
+    text = " ".join(text_of(client.get(review_of(client, "campaign.update", state="in_service"))).split())
+    assert "in waves of 2, 5, 4, 10, 19, the first a canary; it halts when 3 fail; at least 36 stay in service" in text
+    assert "40 hosts leave service; 0 of 40 remain" not in text
+    assert "40 hosts leave service, in waves" in text
 
 
 @pytest.mark.parametrize(
@@ -63,37 +58,19 @@ def test_a_selection_that_has_changed_starts_nothing(db):
     [
         ({"reason": ""}, "A reason is needed"),
         ({"at_once": "0"}, "a whole number from 1"),
-        ({"at_once": "x"}, "a whole number from 1"),
         ({"at_once": "9" * 40}, "a whole number from 1"),
-        ({"kind": "fly"}, "There is no campaign"),
+        ({"waves": "two"}, "Waves cannot be that"),
+        ({"budget": "all"}, "Budget cannot be that"),
     ],
 )
-def test_a_refused_form_says_what_is_right(db, changed, words):
+def test_a_refused_form_says_what_is_right_and_keeps_what_was_typed(db, changed, words):
     make.hosts(2, "cabled")
     client = people.signed_in("operator")
-    form = {**form_of(text_of(client.get("/campaigns/?state=cabled"))), "reason": "bring them up", **changed}
-    assert words in text_of(client.post("/campaigns/start/", form), 422)
+    form = {"reason": "bring them up", "number": "2", "waves": "1, rest", "at_once": "7", **changed}
+    text = text_of(client.post(f"{review_of(client)}do/", form), 422)
+    assert words in text
+    assert f'value="{form["waves"]}"' in text and f'value="{form["at_once"]}"' in text
     assert not Campaign.objects.exists()
-
-
-def test_the_review_names_who_cannot_take_part(db):
-    host = make.host("racked", name="host-early")
-    make.operation("identify", host, state="active")
-    text = text_of(people.signed_in("operator").get("/campaigns/?state=racked"))
-    assert "1 cannot start" in text
-    assert 'class="main" disabled' in text
-
-
-@pytest.mark.parametrize(
-    ("query", "status", "words"),
-    [
-        ("q=nothing", 404, "No host matches"),
-        ("state=happy", 422, "There is no such state"),
-        ("kind=fly&state=cabled", 422, "There is no campaign"),
-    ],
-)
-def test_a_selection_that_cannot_be_is_refused_in_words(db, query, status, words):
-    assert words in text_of(people.signed_in("operator").get(f"/campaigns/?{query}"), status)
 
 
 @pytest.fixture
