@@ -15,7 +15,11 @@ from fleet.models import Actor, Finding
 from fleet.models.evidence import SEVERITIES
 
 # Kinds that only what they ask for can close, and what that is.
-NOT_BY_HAND = {"outcome_unknown": "say what you found at the operation that is lost: that closes it"}
+NOT_BY_HAND = {
+    "outcome_unknown": "say what you found at the operation that is lost: that closes it",
+    "campaign_halted": "let the campaign go on, or end it: that closes it",
+    "brake_open": "it closes when fewer have left service, or by an admin who overrides the brake",
+}
 
 
 @dataclass(frozen=True)
