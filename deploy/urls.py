@@ -47,6 +47,7 @@ urlpatterns = [
         for verb in host.HANDLE
     ),
     path("operations/<int:id>/", operations.operation, name="operation"),
+    path("operations/<int:id>/log/", operations.log, name="operation_log"),
     path("operations/<int:id>/cancel/", operations.cancel, name="operation_cancel"),
     path("operations/<int:id>/retry/", operations.retry, name="operation_retry"),
     path("operations/<int:id>/skip/", operations.skip, name="operation_skip"),

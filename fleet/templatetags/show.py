@@ -111,6 +111,21 @@ def duration(span: timedelta) -> str:
 
 
 @register.filter
+def span(value: timedelta | None) -> str:
+    """A span of time."""
+    return "" if value is None else duration(value)
+
+
+@register.filter
+def usually(spans: tuple[timedelta, timedelta]) -> str:
+    """From and to of what most took, as 11 to 14 min."""
+    low, high = (max(1, round(s.total_seconds())) for s in spans)
+    unit, word = next(((u, w) for u, w in ((86400, "d"), (3600, "h"), (60, "min")) if low >= 2 * u), (1, "s"))
+    first, last = low // unit, -(-high // unit)
+    return f"{first} {word}" if first == last else f"{first} to {last} {word}"
+
+
+@register.filter
 def seconds(n: float | None) -> str:
     """A number of seconds as a span."""
     return "" if n is None else duration(timedelta(seconds=n))

@@ -298,8 +298,12 @@ def _may_start(operation: Operation) -> None:
 
 def _safe_step(operation: Operation) -> int:
     """From the failed step; but a boot or a run of tests that failed begins again."""
-    before = {s.name for s in KINDS[operation.kind].steps[: operation.step]}
-    return 0 if before & BEGINNINGS else operation.step
+    return 0 if begins_again(operation.kind, operation.step) else operation.step
+
+
+def begins_again(kind: str, step: int) -> bool:
+    """Whether a retry of this step starts the whole operation over, because of what came before it."""
+    return bool({s.name for s in KINDS[kind].steps[:step]} & BEGINNINGS)
 
 
 def _requeue(operation: Operation, actor: Actor, words: str, *, step: int) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from provisioning.operations import judge, netboot, preflight
+from provisioning.operations import judge, netboot, pace, preflight
 from provisioning.operations.context import Context
 from provisioning.operations.kinds import HOUR, MINUTE, Kind, Step
 from provisioning.operations.outcomes import CloseWindow, Done, Evidence, Fail, HostSeen, Outcome, Wait
@@ -44,7 +44,8 @@ async def tests(ctx: Context) -> Outcome:
     if window.tested is None:
         done = len(window.tests)
         left_s = sum(float(t.get("minutes", 0)) for t in planned[done:]) * MINUTE
-        words = f"test {min(done + 1, len(planned))} of {len(planned)}, {left_s / MINUTE:.0f} min left"
+        left = pace.seconds(left_s) / MINUTE  # as the clock of whoever reads it runs
+        words = f"test {min(done + 1, len(planned))} of {len(planned)}, {left:.0f} min left"
         return Wait(max(left_s + MINUTE, MINUTE), words, progress=(done, len(planned)), poked=True)
     results = judge.rows_of(window.tested.get("results")) or judge.rows_of(window.tests)
     bad = judge.failed_tests(results, planned)

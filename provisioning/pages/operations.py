@@ -1,9 +1,9 @@
 """One operation: its steps, what it waits for, its log; cancel, retry, skip."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
@@ -12,6 +12,8 @@ from fleet.http import forms, live, rights
 from fleet.http.auth import PageRequest, needs
 from provisioning.engine import ask
 from provisioning.reads import operations as reads
+
+MOST = 10**9
 
 
 @require_safe
@@ -25,7 +27,8 @@ def operation(request: PageRequest, id: int) -> HttpResponse:
 
 
 def _show(request: PageRequest, version: reads.Version, shown: Any, status: int = 200) -> HttpResponse:
-    operation = reads.page(version.id, request.who.sites("read"))
+    after, step = (forms.number(request.GET, name, low=0, high=MOST) for name in ("after", "step"))
+    operation = reads.page(version.id, request.who.sites("read"), after=after, step=step)
     return live.show(
         request,
         url=reverse("operation", args=[version.id]),
@@ -37,6 +40,15 @@ def _show(request: PageRequest, version: reads.Version, shown: Any, status: int 
         state=operation["state"],
         status=status,
     )
+
+
+@require_safe
+@needs("read")
+def log(request: PageRequest, id: int) -> HttpResponse:
+    """The whole log as plain text, of any length."""
+    reads.version(id, request.who.sites("read"))
+    answer = StreamingHttpResponse(reads.log_lines(id), content_type="text/plain; charset=utf-8")
+    return cast(HttpResponse, answer)  # the guard's word for any answer
 
 
 def _act(request: PageRequest, id: int, act: str, form: str, effect: Callable[[], Any]) -> HttpResponse:

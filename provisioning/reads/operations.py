@@ -1,11 +1,13 @@
 """Operations as lists and as one, with their steps, intents, boot window and log."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.db import connection
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from fleet.errors import NotFound
 from fleet.http.paging import BIGINT
@@ -13,6 +15,7 @@ from fleet.models import Device
 from fleet.reads import history
 from fleet.reads.hosts import name_or_id
 from fleet.reads.rows import Columns, Sites, named, scoped
+from provisioning.engine import ask
 from provisioning.models import BootWindow, Intent, LogLine, Operation, Step
 from provisioning.operations.registry import KINDS
 
@@ -43,15 +46,39 @@ COLUMNS: Columns = {
     "step_deadline_at": "step_deadline_at",
     "deadline_at": "deadline_at",
     "ended_at": "ended_at",
+    "wake_at": "wake_at",
 }
 STEP = ("n", "name", "attempt", "outcome", "words", "started_at", "ended_at")
 INTENT = ("id", "step", "attempt", "what", "power", "at", "settled_at")
 BOOT = (
     *("mode", "delivery", "opened_at", "closed_at", "stage", "stage_at", "words", "done", "total", "asks", "asked_at"),
-    *("refused", "boot_used_at", "home_used_at", "failed_code"),
+    *("refused", "boot_used_at", "home_used_at", "failed_code", "tests"),
 )
 LINE = ("id", "at", "source", "line")
 LOG_LINES = 500
+PAGE_LINES = 200
+# "Usually" needs a few to go by, and looks at so many of the newest that succeeded.
+USUAL_OF, USUAL_LEAST, USUAL_AMONG = 20, 3, 2000
+
+# How long the last ones of a kind on hosts of a profile took. Plan: index operation_state backwards.
+USUAL = """
+SELECT count(*), percentile_cont(0.1) WITHIN GROUP (ORDER BY s), percentile_cont(0.9) WITHIN GROUP (ORDER BY s)
+FROM (SELECT extract(epoch FROM o.ended_at - o.started_at)::float8 AS s
+  FROM (SELECT kind, device_id, started_at, ended_at FROM provisioning_operation WHERE state = 'succeeded'
+        ORDER BY id DESC LIMIT %(among)s) o
+  JOIN fleet_device d ON d.id = o.device_id
+  WHERE o.kind = %(kind)s
+  AND d.profile_id IS NOT DISTINCT FROM (SELECT profile_id FROM fleet_device WHERE id = %(device)s)
+  AND o.started_at IS NOT NULL LIMIT %(of)s) t
+"""
+
+# Lines of an operation's log by their number in it. Plan: index logline_operation.
+LOG = """
+SELECT n, at, source, line, total FROM (
+  SELECT row_number() OVER (ORDER BY id) AS n, count(*) OVER () AS total, at, source, line FROM provisioning_logline
+  WHERE operation_id = %(operation)s AND (%(begun)s::timestamptz IS NULL OR at BETWEEN %(begun)s AND %(ended)s)) l
+WHERE n > coalesce(%(after)s, total - %(limit)s) ORDER BY n LIMIT %(limit)s
+"""
 
 
 def select(filters: Mapping[str, Any], sites: Sites) -> QuerySet[Operation]:
@@ -89,10 +116,15 @@ def steps_of(kind: str) -> int:
 
 def one(operation_id: int, sites: Sites) -> dict[str, Any]:
     """An operation with all that is on record of it. Raises NotFound (404). Six queries."""
+    found = _record(operation_id, sites)
+    log = LogLine.objects.filter(operation_id=operation_id).order_by("-id").values(*LINE)[:LOG_LINES]
+    return {**found, "log": list(log)[::-1]}
+
+
+def _record(operation_id: int, sites: Sites) -> dict[str, Any]:
     row = rows(scoped(Operation.objects.filter(pk=operation_id), sites, "site_id")).first()
     if row is None:
         raise NotFound(f"there is no operation {operation_id}", field="id", value=operation_id)
-    log = LogLine.objects.filter(operation_id=operation_id).order_by("-id").values(*LINE)[:LOG_LINES]
     moves = history.transitions(None, subject_kind="operation", subject_id=operation_id).order_by("seq")
     return {
         **ready([row])[0],
@@ -100,7 +132,6 @@ def one(operation_id: int, sites: Sites) -> dict[str, Any]:
         "intents": list(Intent.objects.filter(operation_id=operation_id).order_by("id").values(*INTENT)),
         "boot": BootWindow.objects.filter(operation_id=operation_id).order_by("-id").values(*BOOT).first(),
         "transitions": history.ready(list(moves)),
-        "log": list(log)[::-1],
     }
 
 
@@ -134,7 +165,9 @@ VERSION = """
 SELECT o.state, md5(row(o.seq, o.step, o.attempt, o.waits_for, o.done, o.total, o.ended_at, o.cancel_reason,
   (SELECT max(s.id) FROM provisioning_step s WHERE s.operation_id = o.id),
   (SELECT max(i.id) FROM provisioning_intent i WHERE i.operation_id = o.id),
-  (SELECT max(w.stage_at) FROM provisioning_bootwindow w WHERE w.operation_id = o.id))::text)
+  (SELECT max(l.id) FROM provisioning_logline l WHERE l.operation_id = o.id),
+  (SELECT concat(max(w.stage_at), max(w.done), max(jsonb_array_length(w.tests)))
+   FROM provisioning_bootwindow w WHERE w.operation_id = o.id))::text)
 FROM provisioning_operation o WHERE o.id = %(id)s AND (%(all)s OR o.site_id = ANY(%(sites)s))
 """
 
@@ -160,10 +193,55 @@ def version(operation_id: int, sites: Sites) -> Version:
     return Version(operation_id, row[1], row[0] in ("queued", "active"))
 
 
-def page(operation_id: int, sites: Sites) -> dict[str, Any]:
-    """All that the page of an operation shows: as one(), with its steps in the order of its kind."""
-    found = one(operation_id, sites)
-    return {**found, "plan": _plan(found)}
+def page(operation_id: int, sites: Sites, *, after: int | None = None, step: int | None = None) -> dict[str, Any]:
+    """All that the page of an operation shows. after: its log from that line on. step: only the lines of one step."""
+    found = _record(operation_id, sites)
+    return {
+        **found,
+        "plan": _plan(found),
+        "usual": usual(found["kind"], found["host_id"]),
+        "begins_again": found["kind"] in KINDS and ask.begins_again(found["kind"], found["step"]),
+        "lines": lines(operation_id, after=after, span=_span(found, step)),
+        "only": step,
+    }
+
+
+def usual(kind: str, device_id: int | None) -> tuple[timedelta, timedelta] | None:
+    """How long most of the last ones took, from and to; None while there are too few to say. One query."""
+    asked = {"kind": kind, "device": device_id, "of": USUAL_OF, "among": USUAL_AMONG}
+    with connection.cursor() as cursor:
+        cursor.execute(USUAL, asked)
+        n, low, high = cursor.fetchone()
+    return (timedelta(seconds=low), timedelta(seconds=high)) if n >= USUAL_LEAST else None
+
+
+def lines(operation_id: int, *, after: int | None, span: tuple[Any, Any]) -> dict[str, Any]:
+    """{"rows", "total", "before", "last", "left"}: lines by number, and how many are not here. One query."""
+    bounds = {"operation": operation_id, "after": after, "limit": PAGE_LINES, "begun": span[0], "ended": span[1]}
+    with connection.cursor() as cursor:
+        cursor.execute(LOG, bounds)
+        rows = [dict(zip(("n", "at", "source", "line", "total"), row, strict=True)) for row in cursor.fetchall()]
+    total, first, last = (rows[0]["total"], rows[0]["n"], rows[-1]["n"]) if rows else (0, 1, 0)
+    return {"rows": rows, "total": total, "before": first - 1, "last": last, "left": total - last}
+
+
+def _span(operation: Mapping[str, Any], step: int | None) -> tuple[Any, Any]:
+    """From when to when a step ran; steps are numbered from 1 as people do."""
+    if step is None:
+        return None, None
+    tries = [t for t in operation["steps"] if t["n"] == step - 1]
+    is_now = operation["state"] == "active" and operation["step"] == step - 1
+    ends = [t["ended_at"] for t in tries] + ([timezone.now()] if is_now else [])
+    begun = [t["started_at"] for t in tries] + ([operation["step_started_at"]] if is_now else [])
+    now = timezone.now()
+    return min(filter(None, begun), default=now), max(ends, default=now)
+
+
+def log_lines(operation_id: int) -> Iterator[str]:
+    """The whole log as text, a line each, read as it is sent."""
+    found = LogLine.objects.filter(operation_id=operation_id).order_by("id").values_list("at", "source", "line")
+    for at, source, line in found.iterator(chunk_size=2000):
+        yield f"{at:%Y-%m-%dT%H:%M:%S.%fZ} {source} {line}\n"
 
 
 def _plan(operation: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -175,5 +253,7 @@ def _plan(operation: Mapping[str, Any]) -> list[dict[str, Any]]:
         tries = [] if is_open and n > operation["step"] else [t for t in operation["steps"] if t["n"] == n]
         is_now = is_open and n == operation["step"]
         outcome = "running" if is_now and operation["state"] == "active" else tries[-1]["outcome"] if tries else ""
-        plan.append({"n": n + 1, "name": step.name, "tries": tries, "is_now": is_now, "outcome": outcome})
+        took = sum((t["ended_at"] - t["started_at"] for t in tries), timedelta())
+        row = {"n": n + 1, "name": step.name, "tries": tries, "is_now": is_now, "outcome": outcome}
+        plan.append({**row, "took": took if tries else None})
     return plan
