@@ -65,7 +65,7 @@ NAME = "SELECT name FROM fleet_device WHERE id = %s"
 
 NOTE = """
 INSERT INTO provisioning_bootrequest (endpoint, status, device_id, operation_id, remote, words)
-VALUES (%s, %s, %s, %s, %s, %s)
+SELECT %s, %s, %s, %s, %s, %s
 """
 
 WAKE = """
@@ -138,15 +138,21 @@ def change(
     """Change columns of a window, note the request, and wake the operation if it waits for this: all or nothing.
 
     The operation is locked before the window, as the engine does. sql: further assignments, with their values.
+    Raises BootRefused (403) for a window that was closed since it was read: a host that was forced out meanwhile gets
+    nothing more.
     """
     sets = ", ".join([f"{name} = %s" for name in columns] + ([sql] if sql else []))
-    change_and_note = f"WITH w AS (UPDATE provisioning_bootwindow SET {sets} WHERE id = %s) {NOTE}"
+    update = f"UPDATE provisioning_bootwindow SET {sets} WHERE id = %s AND closed_at IS NULL RETURNING 1"
+    change_and_note = f"WITH w AS ({update}) {NOTE} WHERE EXISTS (SELECT FROM w)"
     arguments = [*columns.values(), *values, window.id, *_note_row(request, endpoint, 200, window, words)]
     with transaction.atomic() if wake else nullcontext(), connection.cursor() as cursor:
         if wake:
             cursor.execute(WAKE, [window.operation])
             look_soon()
         cursor.execute(change_and_note, arguments)
+        is_open = bool(cursor.rowcount)
+    if not is_open:
+        raise refuse(request, endpoint, window, "its window was closed while it asked")
 
 
 def refuse(request: HttpRequest, endpoint: str, window: Window | None, words: str) -> BootRefused:

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db.models.functions import Now
 
 from fleet import secrets
 from fleet.models import Device, Finding
+from provisioning.boot import windows
 from provisioning.boot.ranges import CHUNK
 from provisioning.models import BootRequest, BootWindow, LogLine, Operation
 from tests.fleet.test_lifecycle_bulk import in_parallel
@@ -324,3 +326,30 @@ def test_what_changes_something_is_asked_by_post(machine, path):
 @pytest.mark.parametrize("path", ["orders", f"image/{IMAGE_SHA256}"])
 def test_what_is_only_read_is_not(machine, path):
     assert machine.post(path, {}).status_code == 405
+
+
+@pytest.mark.parametrize("what", ["orders", "event", "script"])
+def test_a_window_that_closes_while_a_machine_asks_gives_it_nothing(db, monkeypatch, what):
+    """Somebody forces the host out: no install may begin after that."""
+    machine = booting()
+    session = machine.session()
+    before = machine.window()
+    read = windows.by_token
+
+    def read_then_closed(key, token):
+        window = read(key, token)
+        BootWindow.objects.update(closed_at=Now())
+        return window
+
+    monkeypatch.setattr(windows, "by_token", read_then_closed)
+    ask = {
+        "orders": lambda: machine.get("orders", session=session),
+        "event": lambda: machine.event(session, "written"),
+        "script": machine.script,
+    }
+    assert is_refused(ask[what]())
+    after = machine.window()
+    for column in ("stage", "boot_sha256", "home_sha256", "seed_sha256", "written", "asks"):
+        assert getattr(after, column) == getattr(before, column)
+    last = BootRequest.objects.latest("id")
+    assert (last.endpoint, last.status, last.words) == (what, 403, "its window was closed while it asked")
