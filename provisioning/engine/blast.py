@@ -10,8 +10,9 @@ from django.db import connection
 
 from fleet.errors import BadValue
 from provisioning.engine import moves
-from provisioning.engine.rules import CAREFUL, CAREFUL_BUDGET, REST, Rules
+from provisioning.engine.rules import CAREFUL, CAREFUL_BUDGET, Rules
 from provisioning.engine.verbs import VERBS, Reach, Verb, asks
+from provisioning.engine.waves import REST
 from provisioning.operations.registry import KINDS, chain_of
 
 OF_HISTORY = 20

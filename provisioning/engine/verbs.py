@@ -70,7 +70,8 @@ def _operate(kind: str, **more: Any) -> Verb:
 
 
 def _campaign(kind: str, **more: Any) -> Verb:
-    words, undo = f"{kind.replace('_', ' ').capitalize()} in waves", UNDO.get(kind, "halt it: what has not begun stays")
+    words = f"{kind.replace('_', ' ').capitalize()}, in waves"
+    undo = UNDO.get(kind, "halt it: what has not begun stays")
     usual: dict[str, Any] = {"name": f"campaign.{kind}", "words": words, "undo": undo, "act": "campaign"}
     usual |= {"kinds": CHAINS[kind], "takes_out": kind not in QUIET, "waves": True}
     return Verb(**(usual | more))
@@ -80,7 +81,7 @@ def _power(family: str, action: str) -> Verb:
     words = f"Power: {action.replace('_', ' ')}"
     more = {"name": f"{family}.power.{action}", "params": {"action": action}}
     if family == "campaign":
-        return _campaign("power", words=f"{words} in waves", **more)
+        return _campaign("power", words=f"{words}, in waves", **more)
     return _operate("power", words=words, **more)
 
 

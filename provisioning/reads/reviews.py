@@ -134,10 +134,13 @@ FAMILIES = {
 
 
 def _families(offers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Offers under headings, without moves that no edge allows from where these hosts are."""
+    """Offers under headings, without moves that no edge allows and campaigns that take no more than operations do."""
     found: dict[str, list[dict[str, Any]]] = {}
+    at_once = {o["verb"].name.partition(".")[2]: o["n"] for o in offers if o["verb"].family == "operate"}
     for offer in offers:
-        if offer["n"] or offer["verb"].family in ("operate", "hold"):
+        family, rest = offer["verb"].name.split(".", 1)
+        more = offer["n"] > at_once.get(rest, 0) if family == "campaign" else offer["n"]
+        if more or family in ("operate", "hold"):
             found.setdefault(FAMILIES[offer["verb"].family], []).append(offer)
     return [{"words": words, "offers": some} for words, some in found.items()]
 

@@ -92,7 +92,7 @@ def counts(n):
             address = poll.group(1).replace("&amp;", "&")
             found[f"poll {page.route}, nothing new"] = count_poll(client, address)
     found["page /hosts/ filtered"] = count(client.get, "/hosts/?state=cabled")
-    found["page /campaigns/ with a review"] = count(client.get, "/campaigns/?state=cabled")
+    found["page /hosts/ by cause"] = count(client.get, "/hosts/?group=cause")
     for endpoint in GETS:
         path = endpoint.at(of.get(endpoint.path.split("/")[1]))
         found[f"api GET {endpoint.path}"] = count(program.get, path)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from fleet import findings, holds
@@ -39,6 +40,9 @@ MORE = {
     "search_near": "/search/?q=IB-0421",
     "search_many": "/search/?q=17/1",
     "audit_host": "/audit/?of=host-bad",
+    "board": "/hosts/?group=cause",
+    "filtered": "/hosts/?state=quarantined&row=A&host=host-001",
+    "none": "/hosts/?rack=A99&state=quarantined",
 }
 
 
@@ -59,7 +63,7 @@ class Scene:
         """Addresses to look at, by a word for each: every page that the router has, and some with words behind."""
         found = {}
         for page in routes.pages():
-            if page.act == "read" and page.name not in ("audit_export", "scanned"):
+            if page.act == "read" and page.name not in ("audit_export", "hosts_csv", "scanned"):
                 noun = page.route.split("/")[1]
                 found[page.name] = routes.filled(page.route, **{**self.names[""], **self.names.get(noun, {})})
         at = (timezone.now() - timedelta(seconds=1)).isoformat().replace("+", "%2B")
@@ -85,8 +89,17 @@ def build() -> Scene:
         "switches": {"name": "leaf-s01-01"},
         "operations": {"id": operation.pk},
         "campaigns": {"id": campaign["id"]},
+        "act": {"code": _review(user)},
     }
     return Scene(user.username, host, operation, campaign["id"], names)
+
+
+def _review(user: User) -> str:
+    """What somebody is about to do to all that are validated."""
+    client = people.Client()
+    client.force_login(user)
+    form = {"key": "a-key-of-the-scene", "verb": "operate.install", "all": "1", "state": "validated"}
+    return str(client.post("/act/", form)["Location"]).split("/")[2]
 
 
 def _trouble() -> Device:

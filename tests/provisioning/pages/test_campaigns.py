@@ -32,7 +32,7 @@ def test_review_then_start(db):
     client = people.signed_in("operator")
     address = review_of(client, state="cabled")
     text = " ".join(text_of(client.get(address)).split())
-    assert "Review: Bring up in waves on 3 hosts" in text
+    assert "Review: Bring up, in waves on 3 hosts" in text
     assert "all 3 in one wave" in text
     form = {"reason": "bring them up", "number": "3", "waves": "1, rest", "at_once": "2", "budget": "1", "bake": "5"}
     answer = client.post(f"{address}do/", form)
