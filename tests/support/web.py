@@ -51,9 +51,9 @@ def _answers(url: str) -> bool:
         return False
 
 
-def serve(database: RealDatabase) -> Site:
-    """Start gunicorn as the demo does, with one process; it ends with the database."""
-    port = free_port()
+def serve(database: RealDatabase, port: int = 0) -> Site:
+    """Start gunicorn as the demo does, with one process; it ends with the database. port 0: one that is free."""
+    port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     database.env["MUSTER_BOOT_URL"] = f"{url}/boot"
     shape = ("--worker-class", "gthread", "--workers", "1", "--threads", "8", "--bind", f"127.0.0.1:{port}")
