@@ -6,7 +6,7 @@ from django.urls import include, path
 import fleet.api
 import provisioning.api
 from fleet.http.api import Api
-from fleet.pages import audit, me, plans, racks, things
+from fleet.pages import api_docs, audit, me, plans, racks, things
 from provisioning.pages import act, campaigns, host, hosts, now, operations, policy, search
 
 api = Api()
@@ -58,6 +58,7 @@ urlpatterns = [
         path(f"campaigns/<int:id>/{verb}/", campaigns.move, {"verb": verb}, name=f"campaign_{verb}")
         for verb in campaigns.MOVES
     ),
+    path("api/docs/", api_docs.api_docs, name="api_docs"),
     path("api/v1/", api.urls),
     path("", include("provisioning.boot.urls")),
 ]

@@ -91,8 +91,8 @@ def not_now(error: BaseException | None, request: HttpRequest) -> NotNow | None:
 
 
 def wants_json(request: HttpRequest) -> bool:
-    """Programs get JSON: below /api/ and /boot/, always."""
-    return request.path_info.startswith(("/api/", "/boot/"))
+    """Programs get JSON: below /api/v1/ and /boot/, always."""
+    return request.path_info.startswith(("/api/v", "/boot/"))
 
 
 class Problems:
