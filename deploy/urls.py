@@ -6,7 +6,7 @@ from django.urls import include, path
 import fleet.api
 import provisioning.api
 from fleet.http.api import Api
-from fleet.pages import api_docs, audit, me, plans, racks, things
+from fleet.pages import api_docs, audit, me, notices, plans, racks, things
 from provisioning.pages import act, campaigns, host, hosts, now, operations, policy, search
 
 api = Api()
@@ -30,6 +30,10 @@ urlpatterns = [
     path("audit/verify/", audit.verify, name="audit_verify"),
     path("plan/", plans.plan, name="plan"),
     path("policy/", policy.policy, name="policy"),
+    path("policy/notices/", notices.notices, name="notices"),
+    path("policy/notices/save/", notices.save, name="notices_save"),
+    path("policy/notices/<int:id>/test/", notices.test, name="notices_test"),
+    path("policy/notices/<int:id>/delete/", notices.delete, name="notices_delete"),
     path("me/", me.me, name="me"),
     path("help/", me.help, name="help"),
     path("hosts/", hosts.hosts, name="hosts"),

@@ -3,8 +3,10 @@
 import ipaddress
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import time
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -30,7 +32,7 @@ MINUTES_MOST = 7 * 24 * 60
 
 @dataclass(frozen=True)
 class Wanted:
-    """A rule as somebody wants it. target, key: empty on a change for what stands. key: signs a webhook."""
+    """A rule as somebody wants it. target, key: empty for what stands already. key: signs a webhook."""
 
     name: str
     channel: str
@@ -61,10 +63,13 @@ def create(wanted: Wanted, *, actor: Actor) -> NoticeRule:
     return _write(NoticeRule(), wanted, actor)
 
 
-def change(rule_id: int, wanted: Wanted, *, actor: Actor) -> NoticeRule:
-    """A rule as it is to be from now on; what waits is tried again at once. Raises as create(), NotFound (404)."""
+def change(rule_id: int, changes: Mapping[str, Any], *, actor: Actor) -> NoticeRule:
+    """Change these fields of Wanted; what waits is tried again at once. Raises as create(), NotFound (404)."""
     with transaction.atomic():
-        return _write(_locked(rule_id), wanted, actor)
+        rule = _locked(rule_id)
+        stands = {name: getattr(rule, name) for name in PLAIN}
+        stands |= {"domains": tuple(rule.domains), "kinds": tuple(rule.kinds)}
+        return _write(rule, Wanted(**{**stands, **changes}), actor)
 
 
 def delete(rule_id: int, *, actor: Actor) -> None:

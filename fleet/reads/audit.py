@@ -67,7 +67,7 @@ def _subject(of: str) -> Q:
     if (cable := Cable.objects.filter(label=of).values_list("id", flat=True).first()) is not None:
         found |= Q(subject_id=cable, subject_kind="cable")
     if of.isascii() and of.isdecimal() and len(of) < 19 and int(of) <= BIGINT:
-        found |= Q(subject_id=int(of), subject_kind__in=["operation", "campaign"])
+        found |= Q(subject_id=int(of), subject_kind__in=["operation", "campaign", "incident"])
     return found
 
 

@@ -10,7 +10,20 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from fleet import holds
-from fleet.models import Cable, CableEnd, Evidence, Finding, Part, PartMove, PlanVersion, Port, Review, Transition
+from fleet.models import (
+    Cable,
+    CableEnd,
+    Evidence,
+    Finding,
+    Notice,
+    NoticeRule,
+    Part,
+    PartMove,
+    PlanVersion,
+    Port,
+    Review,
+    Transition,
+)
 from provisioning.engine import act, blast, campaign, verbs
 from provisioning.models import Intent, Operation, Step
 from tests.support import make, people, routes
@@ -50,6 +63,11 @@ def fleet(n):
     plan = PlanVersion.objects.create(sha256="x", actor=actor)
     inventory = {"ports": port.pk, "cables": cable, "plans": plan.pk, "devices": hosts[0].pk}
     inventory |= {"parts": Part.objects.earliest("id").pk, "findings": Finding.objects.earliest("id").pk}
+    rule = NoticeRule.objects.create(name="x", channel="chat", target="https://x/…", changed_by=actor)
+    for told in Finding.objects.all():
+        Notice.objects.create(rule=rule, finding=told, why="opened")
+    inventory["rules"] = rule.pk
+    inventory["incidents"] = make.subject("incident", "open")
     inventory["transitions"] = Transition.objects.earliest("id").pk
     label = Cable.objects.get(pk=cable).label
     return {

@@ -36,3 +36,8 @@ def test_a_redis_that_is_away_is_no_reason_to_stop(caplog):
     away = Celery("away", broker="redis+socket:///nowhere.sock?virtual_host=0", set_as_current=False)
     assert tasks.empty_queue(away) == 0
     assert "could not be emptied" in caplog.text
+
+
+def test_what_the_scheduler_asks_for_is_there():
+    asked = {entry["task"] for entry in app.conf.beat_schedule.values()}
+    assert {"notices", "history"} < asked <= set(app.tasks)

@@ -42,8 +42,15 @@ class Program:
         return self.client.get(f"/api/v1{path}", query, HTTP_AUTHORIZATION=f"Bearer {self.token}")
 
     def send(self, method: str, path: str, body: Any = None) -> HttpResponse:
-        """A request of any method; the body goes with a POST."""
-        return self.post(path, body) if method == "POST" else {"GET": self.get, "DELETE": self.delete}[method](path)
+        """A request of any method; the body goes with a POST or PATCH."""
+        if method in ("POST", "PATCH"):
+            return {"POST": self.post, "PATCH": self.patch}[method](path, body)
+        return {"GET": self.get, "DELETE": self.delete}[method](path)
+
+    def patch(self, path: str, body: Any) -> HttpResponse:
+        """PATCH of JSON below /api/v1."""
+        kind = "application/json"
+        return self.client.patch(f"/api/v1{path}", body, kind, HTTP_AUTHORIZATION=f"Bearer {self.token}")
 
     def delete(self, path: str) -> HttpResponse:
         """DELETE below /api/v1."""

@@ -210,7 +210,7 @@ class TestTriedAgain:
         again()
         assert heard.subjects == ["[critical] dead: not told"]
         assert set(Notice.objects.filter(finding=finding).values_list("rule_id", flat=True)) == {other.pk}
-        rules.change(dead.pk, rules.Wanted("dead", "webhook", target=heard.url, kinds=("psu_out",)), actor=make.actor())
+        rules.change(dead.pk, {"target": heard.url}, actor=make.actor())
         found()
         again()
         assert Finding.objects.get(kind="not_told").closed_words == "its messages arrive again"

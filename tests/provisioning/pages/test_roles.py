@@ -11,7 +11,9 @@ from tests.support import people, routes
 PAGES = list(routes.pages())
 HOST = "acknowledge|close|hold|lift"
 REVIEW = "act|do|confirm|undo"
-IS_FORM = re.compile(rf"({HOST}|{REVIEW}|cancel|retry|skip|found|start|pause|resume|halt|end|verify)/$")
+IS_FORM = re.compile(
+    rf"({HOST}|{REVIEW}|cancel|retry|skip|found|start|pause|resume|halt|end|verify|save|test|delete)/$"
+)
 
 
 def call(client, page):
