@@ -14,6 +14,8 @@ from fleet.errors import NotFound, WrongState
 from fleet.models import Actor, Finding
 from fleet.models.evidence import SEVERITIES
 
+# A fault that is seen each minute would else carry a proof for each of them.
+MOST_EVIDENCE = 20
 # Kinds that only what they ask for can close, and what that is.
 NOT_BY_HAND = {
     "outcome_unknown": "say what you found at the operation that is lost: that closes it",
@@ -50,7 +52,7 @@ class Found:
 
 
 # The party of the kind comes before the party of the whole domain. Seen again, a finding stays one row: its time and
-# words change, its severity only for the worse.
+# words change with their cause and operation, its proof grows to the newest few, its severity only for the worse.
 OPEN = """
 INSERT INTO fleet_finding AS f (stable_id, domain, kind, severity, words, cause, device_id, operation_id, subjects,
   evidence, opened_at, seen_at, acknowledged_words, closed_at, closed_words, owner_id)
@@ -64,6 +66,9 @@ FROM unnest(%(stable_id)s::text[], %(domain)s::text[], %(kind)s::text[], %(sever
   AS r(stable_id, domain, kind, severity, words, cause, device, op, subjects, evidence, mended)
 ORDER BY r.stable_id
 ON CONFLICT (stable_id) WHERE closed_at IS NULL DO UPDATE SET seen_at = now(), words = excluded.words,
+  cause = excluded.cause, operation_id = excluded.operation_id,
+  evidence = (SELECT coalesce(array_agg(e.id ORDER BY e.id), '{}') FROM (
+    SELECT DISTINCT u.id FROM unnest(f.evidence || excluded.evidence) AS u(id) ORDER BY u.id DESC LIMIT %(proof)s) e),
   severity = (%(severities)s::text[])[greatest(array_position(%(severities)s::text[], f.severity),
     array_position(%(severities)s::text[], excluded.severity))]
 """
@@ -109,7 +114,7 @@ def _columns(rows: Sequence[Found]) -> dict[str, Any]:
     columns["op"] = [f.operation for f in rows]
     columns["subjects"] = [json.dumps(list(f.subjects)) for f in rows]
     columns["evidence"] = ["{" + ",".join(map(str, f.evidence)) + "}" for f in rows]
-    return columns | {"severities": SEVERITIES}
+    return columns | {"severities": SEVERITIES, "proof": MOST_EVIDENCE}
 
 
 def close(what: Q, *, words: str, actor: Actor | None = None) -> int:

@@ -94,6 +94,20 @@ class TestOpen:
         owners = {f.kind: f.owner for f in Finding.objects.select_related("owner")}
         assert owners == {"fan": fans, "psu": fans, "clock": everything, "slow": None}
 
+    def test_seen_again_it_has_the_proof_of_its_new_words(self):
+        host = make.host("installed")
+        first, second = (make.operation("power", host, state="failed") for _ in range(2))
+        seen = {"domain": "health", "kind": "fan", "severity": "info", "device": host.pk}
+        findings.open([Found(**seen, words="slow", cause="dust", operation=first.pk, evidence=[1, 2])])
+        findings.open([Found(**seen, words="stopped", cause="no_power", operation=second.pk, evidence=[2, 3])])
+        found = Finding.objects.get()
+        assert (found.words, found.cause, found.operation_id) == ("stopped", "no_power", second.pk)
+        assert found.evidence == [1, 2, 3]
+        findings.open([Found(**seen, words="stopped", evidence=range(10, 10 + 2 * findings.MOST_EVIDENCE))])
+        assert Finding.objects.get().evidence == list(
+            range(10 + findings.MOST_EVIDENCE, 10 + 2 * findings.MOST_EVIDENCE)
+        )
+
     def test_costs_the_same_for_one_and_for_many(self):
         def cost(n):
             hosts = make.hosts(n)
