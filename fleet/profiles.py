@@ -23,6 +23,9 @@ KEYS: dict[str, tuple[type, str]] = {
     "image_file": (dict, "{name, sha256, size_bytes} of that image"),
 }
 DELIVERIES = ("uefi_http", "pxe")
+# Kinds of operation that may have a deadline of their own: those of provisioning.operations.registry.
+TIMED = ("identify", "inspect", "update", "burn_in", "install", "validate", "drain", "power")
+MOST_MINUTES = 366 * 24 * 60
 
 
 @lru_cache(maxsize=256)
@@ -52,9 +55,17 @@ def _bad_tests(spec: dict[str, Any]) -> list[str]:
         tests = spec[key].get("tests", []) if isinstance(spec.get(key), dict) else []
         for n, test in enumerate(tests if isinstance(tests, list) else [tests]):
             named = isinstance(test, dict) and isinstance(test.get("name"), str)
-            if not (named and isinstance(test.get("minutes"), int | float)):
-                found.append(f"{key}.tests[{n}]: {test!r} should be {{name: text, minutes: number}}")
+            if not (named and _is_minutes(test.get("minutes"))):
+                found.append(f"{key}.tests[{n}]: {test!r} should be {{name: text, minutes: {_MINUTES}}}")
     return found
+
+
+_MINUTES = f"more than 0, at most {MOST_MINUTES}"
+
+
+def _is_minutes(n: Any) -> bool:
+    """YAML knows .inf and .nan; either would be no time that can be added to another."""
+    return isinstance(n, int | float) and not isinstance(n, bool) and 0 < n <= MOST_MINUTES
 
 
 def _bad_values(spec: dict[str, Any]) -> list[str]:
@@ -66,12 +77,10 @@ def _bad_values(spec: dict[str, Any]) -> list[str]:
     versions = [
         f"baseline.{k}: {v!r} should be a version in quotes" for k, v in items("baseline") if not isinstance(v, str)
     ]
-    minutes = [
-        f"deadlines.{k}: {n!r} should be minutes, more than 0"
-        for k, n in items("deadlines")
-        if isinstance(n, bool) or not isinstance(n, int | float) or n <= 0
-    ]
-    return counts + versions + minutes
+    times = items("deadlines")
+    minutes = [f"deadlines.{k}: {n!r} should be minutes, {_MINUTES}" for k, n in times if not _is_minutes(n)]
+    kinds = [f"deadlines.{k}: no such kind; known are {', '.join(TIMED)}" for k, _ in times if k not in TIMED]
+    return counts + versions + minutes + kinds
 
 
 def store(name: str, spec: dict[str, Any]) -> tuple[Profile, bool]:

@@ -85,8 +85,6 @@ class Flight:
         while True:
             now = datetime.now(UTC)
             self.started_at = self.started_at or now
-            self.deadline_at = self.deadline_at or now + timedelta(seconds=deadlines.of_step(self.step, self.profile))
-            self.ends_at = self.ends_at or now + timedelta(seconds=deadlines.of_kind(self.kind, self.profile))
             self.intents = 0
             context = self._context(now)
             try:
@@ -106,7 +104,7 @@ class Flight:
     async def _outcome(self, context: Context) -> Outcome:
         if self.row["cancel_by_id"] and not (self.step.no_power and self.sent):
             return Fail(self.row["cancel_reason"] or "cancelled", "cancelled")
-        outcome = self._stopped() or self._blocked(context) or await self._run(context)
+        outcome = self._timed(context.now) or self._stopped() or self._blocked(context) or await self._run(context)
         if isinstance(outcome, Wait | Retry):
             outcome = self._in_time(outcome)
         if isinstance(outcome, Retry) and outcome.counts and self.attempt >= self.step.attempts:
@@ -116,6 +114,15 @@ class Flight:
         if isinstance(outcome, Fail) and outcome.cause != "cancelled" and self.kind.fails_to:
             return await self._failed(outcome, context)
         return _reported(outcome) if isinstance(outcome, Lost) else outcome
+
+    def _timed(self, now: datetime) -> Fail | None:
+        """Its deadlines, from their first claim. Where a profile has no times, the operation fails and is not lost."""
+        try:
+            self.deadline_at = self.deadline_at or now + timedelta(seconds=deadlines.of_step(self.step, self.profile))
+            self.ends_at = self.ends_at or now + timedelta(seconds=deadlines.of_kind(self.kind, self.profile))
+        except (ArithmeticError, ValueError, TypeError) as error:
+            return _bug(error)
+        return None
 
     def _stopped(self) -> Fail | None:
         """Why nothing may be asked of this host at all."""
@@ -180,8 +187,7 @@ class Flight:
         except Overtaken:
             raise
         except Exception as error:  # noqa: BLE001 (the top of a turn: a bug is a Fail, never a silent retry)
-            words = f"{type(error).__name__}: {error}"
-            return Fail(words[:WORDS], "bug", traceback=traceback.format_exc()[-8000:])
+            return _bug(error)
 
     def _refused(self, refused: Refused, context: Context) -> Outcome:
         if refused.code in ("power_cap", "observe_only", "cancelled"):
@@ -303,6 +309,10 @@ class Flight:
 
     def _go_to(self, n: int) -> None:
         self.n, self.attempt, self.started_at, self.deadline_at, self.sent = n, 1, None, None, []
+
+
+def _bug(error: Exception) -> Fail:
+    return Fail(f"{type(error).__name__}: {error}"[:WORDS], "bug", traceback=traceback.format_exc()[-8000:])
 
 
 def _unsettled(outcome: Outcome, context: Context) -> Outcome:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fleet import holds
+from fleet.models import Device
 from provisioning.bmc.errors import BmcUnreachable
 from provisioning.engine import ask, claim
 from provisioning.models import Intent, Operation
@@ -173,3 +174,15 @@ def test_a_scaled_installation_fails_nothing_that_its_steps_allow(bench, kind, s
     steps_s = (30 + 20 + 10) + 3 * 30
     assert now_is(operation).state == "active", steps_of(operation)
     assert steps_s - 20 < left(operation).total_seconds() <= steps_s
+
+
+@pytest.mark.parametrize("minutes", [1e20, "soon"])
+def test_a_profile_whose_times_cannot_be_fails_in_words(bench, kind, minutes):
+    """One that was stored before it was refused: its operations were claimed for ever."""
+    kind()
+    operation = asked()
+    profile = make.profile(deadlines={"rehearsal": minutes})
+    Device.objects.filter(pk=operation.device_id).update(profile=profile)
+    bench.turn()
+    assert (now_is(operation).state, operation.cause) == ("failed", "bug")
+    assert operation.device.state == "quarantined"

@@ -8,7 +8,16 @@ from provisioning.operations import deadlines
 from provisioning.operations.kinds import MINUTE
 from provisioning.operations.registry import KINDS
 
-HOURS = {"identify": 1, "inspect": 0.75, "update": 6, "burn_in": 1, "install": 1, "validate": 1.5, "power": 1}
+HOURS = {
+    "identify": 1,
+    "inspect": 0.75,
+    "update": 6,
+    "burn_in": 1,
+    "install": 1,
+    "validate": 1.5,
+    "drain": 25,
+    "power": 1,
+}
 TESTS = {"burn_in": {"tests": [{"name": "a", "minutes": 40}, {"name": "b", "minutes": 20}]}}
 
 
@@ -35,10 +44,22 @@ def test_the_profile_stands_over_the_kind():
     assert profiles.problems(profile) == []
 
 
-@pytest.mark.parametrize("minutes", [0, -5, "60", True])
+def test_kinds_that_profiles_may_time_are_those_that_there_are():
+    assert set(profiles.TIMED) == set(KINDS)
+    assert profiles.problems({"deadlines": {"instal": 60}}) == [
+        f"deadlines.instal: no such kind; known are {', '.join(profiles.TIMED)}"
+    ]
+
+
+@pytest.mark.parametrize("minutes", [0, -5, "60", True, 1e20, float("inf"), float("nan")])
 def test_what_is_no_time_is_refused_by_its_name(minutes):
+    right = "more than 0, at most 527040"
+    test = {"name": "gpu", "minutes": minutes}
+    assert profiles.problems({"burn_in": {"tests": [test]}}) == [
+        f"burn_in.tests[0]: {test!r} should be {{name: text, minutes: {right}}}"
+    ]
     assert profiles.problems({"deadlines": {"install": minutes}}) == [
-        f"deadlines.install: {minutes!r} should be minutes, more than 0"
+        f"deadlines.install: {minutes!r} should be minutes, {right}"
     ]
 
 
