@@ -26,7 +26,7 @@ from provisioning.engine import brakes, effects, service
 from provisioning.engine.chain import cancel_rest
 from provisioning.engine.locks import DEVICES_FOR_UPDATE
 from provisioning.engine.text import clean
-from provisioning.operations.outcomes import Effect, LeaveService
+from provisioning.operations.outcomes import Effect, LeaveService, OpenFinding
 from provisioning.operations.registry import KINDS
 
 log = logging.getLogger("muster.engine")
@@ -156,7 +156,8 @@ def _alone(records: Sequence[Record]) -> set[tuple[int, int]]:
         log.exception("operation %d: its outcome can never be written: it fails", last.op)
         words = f"what step {last.step_name} found cannot be written: {str(error).splitlines()[0]}"
         last = replace(last, outcome="fail", ended="failed", cause="bug", words=words[:500], release=True, row=True)
-        return _given_up(replace(last, effects=(), result={}, log_lines=(), progress=(0, 0), settle=False))
+        told = OpenFinding("operation", "bug", "critical", last.words)
+        return _given_up(replace(last, effects=(told,), result={}, log_lines=(), progress=(0, 0), settle=False))
     except (MusterError, Error):
         log.exception("operation %d: its outcome could not be written; its claim will run out", last.op)
     return set()

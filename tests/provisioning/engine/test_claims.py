@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from fleet import lifecycle
-from fleet.models import Device, Evidence
+from fleet.models import Device, Evidence, Finding
 from provisioning.engine import claim, write
 from provisioning.engine.write import Record
 from provisioning.models import Operation, Step, WorkerProcess
@@ -294,6 +294,8 @@ class TestBatches:
         assert (now_is(bad).state, bad.cause, bad.device.state) == ("failed", "bug", "quarantined")
         assert bad.words.startswith("what step look found cannot be written: ") and "check constraint" in bad.words
         assert not Evidence.objects.exists()
+        finding = Finding.objects.get()
+        assert (finding.device_id, finding.operation_id, finding.words) == (bad.device_id, bad.pk, bad.words)
 
     def test_one_whose_host_was_moved_meanwhile_is_looked_at_again(self, kind):
         """A person was faster; the next look sees where the host is."""
