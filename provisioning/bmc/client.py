@@ -224,7 +224,10 @@ class Bmc:
         return system.console(answer.body)
 
     async def sessions(self) -> tuple[str, ...]:
-        """Paths of the open sessions of our user from our address, never those of people: 1 request."""
+        """Paths of the open sessions of our user from our address, never those of people.
+
+        1 request, and one for each of at most 64 sessions where the BMC does not expand them.
+        """
         await self.channel.root()
         path, verb = self.channel.login.sessions_path, "list sessions"
         if path is None:
