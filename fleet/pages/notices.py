@@ -147,4 +147,4 @@ def delete(request: PageRequest, id: int) -> HttpResponse:
         rules.delete(id, actor=request.actor)
         return reverse("notices")
 
-    return forms.act(request, effect, _refused(request, f"delete-{id}"))
+    return forms.act(request, effect, _refused(request, "delete"))

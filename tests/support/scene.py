@@ -15,6 +15,9 @@ from fleet.models import (
     CableEnd,
     Device,
     Evidence,
+    Finding,
+    Notice,
+    NoticeRule,
     Part,
     PartMove,
     PlanVersion,
@@ -80,6 +83,7 @@ def build() -> Scene:
     operation = _operation()
     label = _cables(host)
     PlanVersion.objects.create(sha256="5e" * 32, actor=make.actor(), reason="first load", counts={"devices": 26})
+    _told()
     user = people.person("operator")
     user.set_password(PASSWORD)
     user.save()
@@ -92,6 +96,21 @@ def build() -> Scene:
         "act": {"code": _review(user)},
     }
     return Scene(user.username, host, operation, campaign["id"], names)
+
+
+def _told() -> None:
+    """Who is told of what is wrong, and what they were told."""
+    rule = NoticeRule.objects.create(
+        name="on call",
+        channel="chat",
+        target="https://chat.example.org/…",
+        quiet_from="22:00",
+        quiet_until="07:00",
+        changed_by=make.actor("A"),
+    )
+    for finding in Finding.objects.all():
+        words = {"subject": "[critical] host-bad: part missing", "tries": 2, "error": "answered 503"}
+        Notice.objects.create(rule=rule, finding=finding, why="opened", **words)
 
 
 def _review(user: User) -> str:

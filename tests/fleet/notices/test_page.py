@@ -41,7 +41,7 @@ def test_a_rule_is_made_tested_changed_and_deleted(browser, heard):
     browser.post(f"/policy/notices/{mine.pk}/test/", {"key": f"{KEY}-again"})
     assert "did not arrive: answered 500" in text_of(browser.get("/policy/notices/"))
     text = text_of(browser.get(f"/policy/notices/?edit={mine.pk}"))
-    assert "Change on call" in text and 'value="a b"' in text and 'value="22:00"' in text
+    assert "Change on call" in text and "Delete the rule" in text and 'value="a b"' in text and 'value="22:00"' in text
     change = form(heard, key=f"{KEY}-change", rule=mine.pk, target="", sign="", name="later")
     assert browser.post("/policy/notices/save/", change).status_code == 303
     assert NoticeRule.objects.get().name == "later" and NoticeRule.objects.get().quiet_from is None

@@ -4,9 +4,11 @@ import threading
 
 from django.db import connections
 
+from deploy.celery import app
 from fleet.models import Notice
 from fleet.notices import run
 from tests.fleet.notices.conftest import found, rule
+from tests.support.waiting import eventually
 
 
 def test_two_workers_at_once_send_each_notice_once(real_db, heard):
@@ -39,3 +41,13 @@ def test_two_workers_at_once_send_each_notice_once(real_db, heard):
     by_rule = {name: [i for i, b in zip(told, heard.sent, strict=True) if b["rule"]["name"] == name] for name in
                {b["rule"]["name"] for b in heard.sent}}  # fmt: skip
     assert all(ids == sorted(ids) for ids in by_rule.values())
+
+
+def test_a_worker_tells_when_the_scheduler_says_so(real_db, heard):
+    rule(heard)
+    found()
+    real_db.worker()
+    eventually(lambda: " ready." in real_db.output(), within_s=60)
+    app.send_task("notices", queue="turn")
+    eventually(lambda: Notice.objects.filter(state="sent").exists(), within_s=60)
+    assert heard.subjects == ["[warning] health: psu out"]

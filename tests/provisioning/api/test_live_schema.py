@@ -52,6 +52,8 @@ def real_ids(real_db):
     part = Part.objects.create(kind="gpu", serial="G1", device=hosts[0], slot="1")
     PartMove.objects.create(part=part, to_device=hosts[0], actor=actor)
     plan = PlanVersion.objects.create(sha256="5e" * 32, actor=actor)
+    chat = {"name": "chat", "channel": "chat", "target": "http://127.0.0.1:1/"}  # nobody listens there
+    rule = people.program("admin").post("/rules", chat).json()
     hold = holds.place(device_id=hosts[0].pk, kind="debug", reason="look at it", actor=actor)
     return {
         "hosts": [h.pk for h in hosts],
@@ -59,6 +61,7 @@ def real_ids(real_db):
         "campaigns": [campaign["id"]],
         "evidence": [Evidence.objects.get().pk],
         "holds": [hold.pk],
+        "rules": [rule["id"]],
         "devices": [hosts[0].pk],
         "ports": [port.pk],
         "cables": [cable],
