@@ -21,7 +21,6 @@ class Act:
 # lifecycle.md, "Who may what". An admin may what an operator may: the edges of operations and campaigns say so too.
 ACTS: dict[str, Act] = {
     "read": Act("see this", EVERYBODY),
-    "receive": Act("receive, rack or cable hardware", ("technician",)),
     "work": Act("do work orders", ("technician",)),
     "beacon": Act("switch a beacon", ("technician", "operator", "admin")),
     "operate": Act("start, cancel or retry operations", ("operator", "admin")),
@@ -35,13 +34,11 @@ ACTS: dict[str, Act] = {
     "move": Act("move hosts", ("technician", "liaison", "scheduler", "operator", "admin")),
     "review": Act("act on hosts", ("technician", "liaison", "scheduler", "operator", "admin")),
     "confirm": Act("confirm what another person asked for", ("operator", "admin")),
-    "drain": Act("drain or return hosts", ("scheduler", "operator", "admin")),
     "suspect": Act("report a suspect host", ("scheduler", "operator", "admin")),
     "allocate": Act("ask for allocations", ("scheduler",)),
     "wipe": Act("wipe hosts", ("admin",)),
     "force": Act("force a host to quarantined", ("admin",)),
     "skip": Act("skip a step", ("admin",)),
-    "retire": Act("retire hosts", ("admin",)),
     "override": Act("override a brake", ("admin",)),
     "token": Act("make or revoke tokens", ("admin",)),
     "policy": Act("change policy", ("admin",)),

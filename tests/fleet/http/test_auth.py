@@ -24,7 +24,7 @@ def test_every_role_may_something_beside_reading_but_the_viewer():
 
 
 def test_acts_of_an_admin_are_nobody_elses():
-    for act in ("wipe", "force", "skip", "retire", "override", "token", "policy"):
+    for act in ("wipe", "force", "skip", "override", "token", "policy"):
         assert ACTS[act].roles == ("admin",)
 
 
