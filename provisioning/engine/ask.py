@@ -14,7 +14,7 @@ from fleet.errors import BadValue, MusterError, NotFound, WrongState
 from fleet.models import Actor, Device
 from provisioning.engine.chain import cancel_rest
 from provisioning.engine.hint import look_soon
-from provisioning.models import BootWindow, Campaign, Operation, Step
+from provisioning.models import UNDER_WAY, BootWindow, Campaign, Operation, Step
 from provisioning.operations import power
 from provisioning.operations.registry import KINDS
 
@@ -180,7 +180,7 @@ def _insert(rows: list[Operation]) -> None:
 def busy(devices: Sequence[int]) -> WrongState:
     """The 409 that names the operation that is already under way on each of these hosts."""
     found = Operation.objects.filter(
-        device_id__in=devices, mutating=True, state__in=["queued", "active", "lost"], after__isnull=True
+        device_id__in=devices, mutating=True, state__in=UNDER_WAY, after__isnull=True
     ).values_list("device__name", "id", "kind", "state")
     errors = [
         {

@@ -9,6 +9,7 @@ from django.db.models import Q
 from fleet import findings, sql
 from fleet.findings import Found
 from fleet.states import KINDS, Kind
+from provisioning.models import UNDER_WAY
 from provisioning.operations import pace
 
 # How the subjects of a table are called, and the device at which their finding stands. Who waits for nobody but us is
@@ -17,8 +18,8 @@ SUBJECTS = {
     "fleet_device": (
         "s.name",
         "s.id",
-        """s.kind = %(kind)s AND NOT EXISTS (SELECT 1 FROM provisioning_operation o WHERE o.device_id = s.id
-             AND o.mutating AND o.state IN ('queued', 'active', 'lost') AND o.after_id IS NULL)""",
+        f"""s.kind = %(kind)s AND NOT EXISTS (SELECT 1 FROM provisioning_operation o WHERE o.device_id = s.id
+             AND o.mutating AND o.state IN {UNDER_WAY} AND o.after_id IS NULL)""",
     ),
     "fleet_cable": ("'cable ' || s.label", "NULL::bigint", "true"),
     "fleet_incident": ("'incident ' || s.id", "NULL::bigint", "true"),

@@ -26,7 +26,7 @@ from fleet.models import ROLES, Actor, Device
 from fleet.states import DAY, HOST_EDGES, HOST_STATES, allowed
 from provisioning.engine import ask, brakes, effects, service
 from provisioning.engine.hint import look_soon
-from provisioning.models import Operation
+from provisioning.models import UNDER_WAY, Operation
 
 STATES = tuple(s.name for s in HOST_STATES)
 FORCED_TO = "quarantined"
@@ -37,7 +37,6 @@ SECOND = {"retired": "retire"}
 OUT_OF_SERVICE = {"draining", "quarantined"}
 # What a drain waits for, by the scheduler.
 EMPTIED = ("draining", "validated")
-UNDER_WAY = ("queued", "active", "lost")
 
 # The number is newer than any worker's: whatever one of them still writes, or wants to send, is refused.
 END = """

@@ -10,6 +10,7 @@ from fleet import lifecycle, sql
 from fleet.findings import DEVICES_FOR_NO_KEY_UPDATE
 from fleet.lifecycle import Move
 from fleet.states import HOST_STATES
+from provisioning.models import UNDER_WAY
 from provisioning.operations import pace
 
 FROM, GOAL = "validated", "in_service"
@@ -43,7 +44,7 @@ WHERE d.kind = 'host' AND d.state = %(from)s AND d.held = 0 AND d.health <> ALL(
   AND (%(ids)s::bigint[] IS NULL OR d.id = ANY(%(ids)s::bigint[]))
   AND (o.result->>'serves_from_seq')::bigint = d.seq AND NOT EXISTS (
     SELECT 1 FROM provisioning_operation b
-    WHERE b.device_id = d.id AND b.mutating AND b.state IN ('queued', 'active', 'lost') AND b.after_id IS NULL)
+    WHERE b.device_id = d.id AND b.mutating AND b.state = ANY(%(under_way)s) AND b.after_id IS NULL)
 ORDER BY d.id
 """
 
@@ -99,7 +100,7 @@ def later() -> int:
 
 
 def _waiting(ids: list[int] | None) -> dict[str, Any]:
-    return {"from": FROM, "bad": list(BAD_HEALTH), "fresh": fresh(), "ids": ids}
+    return {"from": FROM, "bad": list(BAD_HEALTH), "fresh": fresh(), "under_way": list(UNDER_WAY), "ids": ids}
 
 
 def fresh() -> timedelta:

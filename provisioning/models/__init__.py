@@ -2,9 +2,10 @@
 
 from provisioning.models.boots import BootRequest, BootWindow, Image
 from provisioning.models.campaigns import Brake, Campaign
-from provisioning.models.operations import Intent, LogLine, Operation, Step, WorkerProcess
+from provisioning.models.operations import UNDER_WAY, Intent, LogLine, Operation, Step, WorkerProcess
 
 __all__ = [
+    "UNDER_WAY",
     "BootRequest",
     "BootWindow",
     "Brake",

@@ -5,6 +5,9 @@ from django.db import models
 from fleet.models import Actor, Device, Site, Subject
 from provisioning.models.campaigns import Campaign
 
+# States in which an operation keeps its host: it waits for nobody but us, runs, or a person must look.
+UNDER_WAY = ("queued", "active", "lost")
+
 
 class Operation(Subject):
     """What someone asked for, on one device or on a site. Its queue, claim and place in its kind's steps.
@@ -58,7 +61,7 @@ class Operation(Subject):
             models.UniqueConstraint(
                 fields=["device"],
                 name="one_mutating_operation",
-                condition=models.Q(mutating=True, state__in=["", "queued", "active", "lost"], after__isnull=True),
+                condition=models.Q(mutating=True, state__in=["", *UNDER_WAY], after__isnull=True),
             )
         ]
         indexes = [

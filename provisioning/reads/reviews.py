@@ -13,10 +13,10 @@ from fleet.http.rights import LETTERS, Who
 from fleet.models import Device, Review, Transition
 from fleet.reads import hosts as fleet_hosts
 from fleet.reads.rows import Sites
-from provisioning.engine import act, blast, moves, verbs
+from provisioning.engine import act, blast, verbs
 from provisioning.engine.blast import Facts
 from provisioning.engine.verbs import VERBS, Verb
-from provisioning.models import Operation
+from provisioning.models import UNDER_WAY, Operation
 from provisioning.reads.moves import role_for
 
 MOST_SHOWN = 100
@@ -87,7 +87,7 @@ def offers(
     who: Who, host: Mapping[str, Any], facts: Mapping[str, Any], operations: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """For the page of one host, by family: {"offers": [...], "may", "needs"}. operations: its latest, as rows."""
-    open_ones = (o for o in operations if o["state"] in moves.UNDER_WAY and o["after"] is None)
+    open_ones = (o for o in operations if o["state"] in UNDER_WAY and o["after"] is None)
     under_way: Mapping[str, Any] = next(open_ones, {"id": 0, "kind": ""})
     one = Facts(
         id=host["id"],
