@@ -6,7 +6,7 @@ from fleet import secrets
 from provisioning.agent.client import AgentError
 from provisioning.operations import netboot, pace, preflight
 from provisioning.operations.context import Context
-from provisioning.operations.kinds import HOUR, MINUTE, Kind, Step
+from provisioning.operations.kinds import MINUTE, Kind, Step
 from provisioning.operations.outcomes import CloseWindow, Done, Evidence, Fail, HostSeen, Outcome, Retry, Wait
 
 # POST takes 15 min at p99, a first boot some more.
@@ -122,6 +122,6 @@ KIND = Kind(
         Step("facts", facts, 20 * MINUTE, "unreachable"),
     ),
     from_states=frozenset({"burned_in", "installed", "validated", "quarantined"}),
-    deadline_s=HOUR,
+    deadline_s=90 * MINUTE,  # decision 13
     becomes="installed",
 )

@@ -13,7 +13,7 @@ HOURS = {
     "inspect": 0.75,
     "update": 6,
     "burn_in": 1,
-    "install": 1,
+    "install": 1.5,
     "validate": 1.5,
     "drain": 25,
     "power": 1,
@@ -34,7 +34,7 @@ def test_tests_may_take_a_tenth_longer_than_the_profile_says():
     assert steps["tests"] == pytest.approx((60 + 66) * MINUTE) and steps["booted"] == 90 * MINUTE
     two_days = {"burn_in": {"tests": [{"name": "a", "minutes": 2880}]}}
     assert deadlines.of_step(burn_in.steps[-1], two_days) > 2880 * MINUTE
-    assert deadlines.of_kind(KINDS["install"], TESTS) == 60 * MINUTE
+    assert deadlines.of_kind(KINDS["install"], TESTS) == 90 * MINUTE
 
 
 def test_the_profile_stands_over_the_kind():
