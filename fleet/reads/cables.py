@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
 
 from fleet.errors import NotFound
 from fleet.models import Cable, Device, Part, PartMove
@@ -86,12 +85,6 @@ def part(serial: str, sites: Sites) -> list[dict[str, Any]]:
     for row in rows:
         moves[row["part_id"]].append(named(row, MOVE))
     return [{"part": p, "moves": moves[p.pk]} for p in parts]
-
-
-def part_moves(device_id: int, limit: int) -> list[dict[str, Any]]:
-    """What came to a device, went from it or changed its slot, the latest first. One query."""
-    found = PartMove.objects.filter(Q(to_device_id=device_id) | Q(from_device_id=device_id)).order_by("-id")
-    return [named(row, MOVE) for row in found.values(*MOVE.values())[:limit]]
 
 
 SWITCH: Columns = {

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from fleet import causes
 from fleet.errors import BadValue, NotFound
-from fleet.models import Device, Evidence, Part, Transition
+from fleet.models import Device, Part, Transition
 from fleet.reads import acts, cables, findings, history, hosts
 from fleet.reads.rows import Sites, scoped
 from provisioning.models import Operation
@@ -32,17 +32,29 @@ FACTS = (
 )
 PART = ("kind", "slot", "serial", "model", "firmware", "size", "seen_at")
 
-# What was last sent to its hardware, and the end of the log of the operation that was asked for last.
-# Plan: index operation_device for the newest operations, then intent_operation and logline_operation.
-SENT_AND_SAID = """
-SELECT * FROM (SELECT 'sent' AS which, i.id, i.at, i.operation_id, i.what AS words FROM provisioning_intent i
+# What was last sent to its hardware, the end of the log of the operation that was asked for last, what became of its
+# parts, what holds it, and the evidence of its last transitions: five looks by index, in one statement.
+AROUND = """
+SELECT * FROM (SELECT 'sent' AS which, i.id, i.at, i.operation_id, '' AS kind, i.what FROM provisioning_intent i
   WHERE i.operation_id IN (SELECT id FROM provisioning_operation
     WHERE device_id = %(device)s ORDER BY id DESC LIMIT %(of)s)
   ORDER BY i.id DESC LIMIT %(sent)s) s
 UNION ALL
-SELECT * FROM (SELECT 'said', l.id, l.at, l.operation_id, l.source || ' ' || l.line FROM provisioning_logline l
+SELECT * FROM (SELECT 'said', l.id, l.at, l.operation_id, l.source, l.line FROM provisioning_logline l
   WHERE l.operation_id = (SELECT max(id) FROM provisioning_operation WHERE device_id = %(device)s)
-  ORDER BY l.id DESC LIMIT %(lines)s) t
+  ORDER BY l.id DESC LIMIT %(lines)s) l
+UNION ALL
+SELECT * FROM (SELECT 'moved', m.id, m.at, NULL::bigint, p.serial,
+    concat_ws(' ', p.kind, 'from ' || f.name, m.from_slot,
+    'to ' || t.name, m.to_slot) || ', by ' || a.name || coalesce(': ' || nullif(m.reason, ''), '')
+  FROM fleet_partmove m JOIN fleet_part p ON p.id = m.part_id JOIN fleet_actor a ON a.id = m.actor_id
+  LEFT JOIN fleet_device f ON f.id = m.from_device_id LEFT JOIN fleet_device t ON t.id = m.to_device_id
+  WHERE m.from_device_id = %(device)s OR m.to_device_id = %(device)s ORDER BY m.id DESC LIMIT %(parts)s) m
+UNION ALL
+SELECT 'held', h.id, h.placed_at, NULL::bigint, h.kind, h.reason || ', by ' || a.name
+  FROM fleet_hold h JOIN fleet_actor a ON a.id = h.actor_id WHERE h.device_id = %(device)s AND h.ended_at IS NULL
+UNION ALL
+SELECT 'proof', e.id, e.at, NULL::bigint, e.kind, e.words FROM fleet_evidence e WHERE e.id = ANY(%(proof)s)
 """
 
 # What each operation of the host was at a moment, by its own history: one that was retried was active twice.
@@ -83,23 +95,24 @@ def now(device_id: int, sites: Sites) -> dict[str, Any]:
 
 
 def page(device_id: int, sites: Sites) -> dict[str, Any]:
-    """All that the page of a host shows. Eleven queries."""
+    """All that the page of a host shows. Nine queries."""
     moves = history.transitions(None, subject_kind="host", subject_id=device_id).order_by("-seq")[:MOVES]
     asked = operations.rows(Operation.objects.filter(device_id=device_id)).order_by("-id")[:OPERATIONS]
     seen = findings.select({}, None).filter(device_id=device_id).order_by(F("closed_at").desc(nulls_first=True), "-id")
     host, facts = hosts.one_with(FACTS, sites, id=device_id)
-    sent, said = _sent_and_said(device_id)
+    told = history.ready(list(moves))
+    around = _around(device_id, told)
     return {
         "host": host,
         "facts": facts,
         "cause": causes.of(host["cause"]) if host["cause"] else None,
         "cables": cables.at(device_id),
-        "part_moves": cables.part_moves(device_id, PART_MOVES),
-        "said": said,
-        "script": commands.lines(facts["bmc__address"] or "", sent),
-        "standing": hosts.holds(device_id, hosts.STANDING),
+        "part_moves": around["moved"][::-1],
+        "said": around["said"],
+        "script": commands.lines(facts["bmc__address"] or "", around["sent"]),
+        "standing": around["held"],
         "waiting": acts.waiting_on(device_id),
-        "moves": _with_evidence(history.ready(list(moves))),
+        "moves": _with_evidence(told, around["proof"]),
         "operations": operations.ready(list(asked)),
         "findings": findings.ready(list(seen[:FINDINGS])),
         "parts": _parts(Part.objects.filter(device_id=device_id).order_by("kind", "slot").values(*PART)),
@@ -119,21 +132,28 @@ def _parts(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(kinds.values())
 
 
-def _sent_and_said(device_id: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Intents and log lines, the oldest first. One query."""
-    bounds = {"device": device_id, "of": OPERATIONS, "sent": SENT, "lines": LINES}
-    both: dict[str, list[dict[str, Any]]] = {"sent": [], "said": []}
+def _around(device_id: int, moves: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Rows of {"id", "at", "operation", "kind", "what"} by what they are, the oldest first. One query."""
+    proof = sorted({pk for move in moves for pk in move["evidence"]})
+    bounds: dict[str, Any] = {
+        "device": device_id,
+        "of": OPERATIONS,
+        "sent": SENT,
+        "lines": LINES,
+        "parts": PART_MOVES,
+        "proof": proof,
+    }
+    found: dict[str, list[dict[str, Any]]] = {"sent": [], "said": [], "moved": [], "held": [], "proof": []}
     with connection.cursor() as cursor:
-        cursor.execute(SENT_AND_SAID, bounds)
-        for which, pk, at, operation, words in cursor.fetchall():
-            both[which].append({"id": pk, "at": at, "operation": operation, "what": words})
-    return both["sent"][::-1], both["said"][::-1]
+        cursor.execute(AROUND, bounds)
+        for which, *row in cursor.fetchall():
+            found[which].append(dict(zip(("id", "at", "operation", "kind", "what"), row, strict=True)))
+    return {which: sorted(rows, key=lambda row: int(row["id"])) for which, rows in found.items()}
 
 
-def _with_evidence(moves: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each transition with the evidence that it cites. One query."""
-    ids = {pk for move in moves for pk in move["evidence"]}
-    found = {e["id"]: e for e in Evidence.objects.filter(id__in=ids).values("id", "at", "kind", "words")}
+def _with_evidence(moves: list[dict[str, Any]], seen: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each transition with the evidence that it cites."""
+    found = {e["id"]: e for e in seen}
     return [{**move, "proof": [found[pk] for pk in move["evidence"] if pk in found]} for move in moves]
 
 

@@ -1,4 +1,4 @@
-"""What needs a person, the oldest first: what is wrong and nobody has seen, what is lost or halted.
+"""What needs a person, the oldest first: what is wrong and nobody has seen, what is lost or halted, incidents.
 
 Hosts with the same trouble are one line: forty hosts behind one cause are one thing to do.
 """
@@ -26,16 +26,19 @@ SELECT f.kind, f.cause, max(f.severity) FILTER (WHERE f.severity = 'critical') I
   (array_agg(d.state ORDER BY f.id))[1] AS state, (array_agg(d.kind ORDER BY f.id))[1] AS device_kind,
   count(DISTINCT d.id) AS hosts, (array_agg(p.name ORDER BY f.id))[1] AS owner
 FROM fleet_finding f LEFT JOIN fleet_device d ON d.id = f.device_id LEFT JOIN fleet_party p ON p.id = f.owner_id
-WHERE f.closed_at IS NULL AND f.acknowledged_at IS NULL AND f.kind <> ALL(%(by_operation)s)
+WHERE f.closed_at IS NULL AND f.acknowledged_at IS NULL AND f.incident_id IS NULL AND f.kind <> ALL(%(by_operation)s)
   AND (f.severity IN ('critical', 'warning') OR f.kind = 'state_limit') AND (%(all)s OR d.site_id = ANY(%(sites)s))
 GROUP BY f.kind, f.cause, CASE WHEN f.kind = 'state_limit' THEN d.state END ORDER BY since LIMIT %(limit)s
 """
 
-# Plan: index operation_state.
+# Plan: index operation_state; incidents are few.
 LOST = """
-SELECT o.id, o.kind, o.state_since AS since, o.step_name, d.name FROM provisioning_operation o
-LEFT JOIN fleet_device d ON d.id = o.device_id
-WHERE o.state = 'lost' AND (%(all)s OR o.site_id = ANY(%(sites)s)) ORDER BY o.state_since LIMIT %(limit)s
+SELECT * FROM (SELECT 'lost' AS which, o.id, o.kind, o.state_since AS since, o.step_name, d.name, '' AS words
+  FROM provisioning_operation o LEFT JOIN fleet_device d ON d.id = o.device_id
+  WHERE o.state = 'lost' AND (%(all)s OR o.site_id = ANY(%(sites)s)) ORDER BY o.state_since LIMIT %(limit)s) l
+UNION ALL
+SELECT * FROM (SELECT 'incident', i.id, i.kind, i.opened_at, '', i.place, i.words FROM fleet_incident i
+  WHERE i.state = 'open' AND (%(all)s OR i.site_id = ANY(%(sites)s)) ORDER BY i.id LIMIT %(limit)s) i
 """
 
 
@@ -46,7 +49,7 @@ def needs(sites: Sites, halted: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """
     who = {"all": sites is None, "sites": list(sites or ()), "limit": SHOWN}
     lines = [_finding(row) for row in _rows(FINDINGS, {**who, "named": NAMED, "by_operation": list(BY_OPERATION)})]
-    lines += [_lost(row) for row in _rows(LOST, who)]
+    lines += [_lost(row) if row["which"] == "lost" else _incident(row) for row in _rows(LOST, who)]
     lines += [_halted(row) for row in halted]
     return sorted(lines, key=lambda line: (line["since"], line["key"]))[:SHOWN]
 
@@ -89,6 +92,20 @@ def _lost(row: dict[str, Any]) -> dict[str, Any]:
         "to": reverse("operation", args=[row["id"]]),
         "words": f"{row['kind']} {row['id']} is lost in {row['step_name']}: nobody knows how its last command ended",
         "next": "look at the machine, then say at the operation what you found.",
+        "since": row["since"],
+        "names": [],
+    }
+
+
+def _incident(row: dict[str, Any]) -> dict[str, Any]:
+    rack = row["name"].removeprefix("rack ") if row["name"].startswith("rack ") else ""
+    return {
+        "key": f"incident-{row['id']}",
+        "group": "bad",
+        "name": row["name"],
+        "to": f"{reverse('hosts')}?rack={rack}" if rack else reverse("racks"),
+        "words": row["words"].replace("_", " "),
+        "next": "look for the one cause of them all, then say it at the incident.",
         "since": row["since"],
         "names": [],
     }

@@ -1,6 +1,8 @@
 """What goes on now: what needs a person, campaigns, operations, the latest changes, and a word for all that."""
 
+import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -8,7 +10,7 @@ from django.db import connection
 from fleet.reads.hosts import STATES
 from fleet.reads.rows import Sites
 from fleet.states import GROUPS, group_of
-from provisioning.reads import campaigns, needs
+from provisioning.reads import brakes, campaigns, needs
 from provisioning.reads.summary import summary
 
 RECENT = 8
@@ -25,18 +27,16 @@ SELECT coalesce((SELECT max(id) FROM fleet_transition), 0), coalesce((SELECT max
   OR EXISTS (SELECT 1 FROM fleet_transition WHERE at > now() - interval '5 minutes')
 """
 
-# Plan: index operation_state.
-STEPS = """
-SELECT kind, step_name, count(*), min(step_started_at) FROM provisioning_operation
-WHERE state = 'active' AND (%(all)s OR site_id = ANY(%(sites)s)) GROUP BY kind, step_name ORDER BY kind, min(step)
-"""
-
-# Plan: index operation_state, then a sort of what is active.
-LONGEST = """
-SELECT o.id, o.kind, o.state, d.name AS host, o.step, o.step_name, o.attempt, o.waits_for, o.done, o.total, o.started_at
-FROM provisioning_operation o LEFT JOIN fleet_device d ON d.id = o.device_id
-WHERE o.state IN ('active', 'lost') AND (%(all)s OR o.site_id = ANY(%(sites)s))
-ORDER BY o.started_at, o.id LIMIT %(limit)s
+# What is under way: how many in which step, and the longest. Plan: index operation_state.
+WORK = """
+WITH work AS (SELECT * FROM provisioning_operation
+  WHERE state IN ('active', 'lost') AND (%(all)s OR site_id = ANY(%(sites)s)))
+SELECT (SELECT coalesce(jsonb_agg(s ORDER BY s.kind, s.first), '[]') FROM (
+    SELECT kind, step_name AS step, count(*) AS n, min(step) AS first FROM work WHERE state = 'active'
+    GROUP BY kind, step_name) s)::text,
+  (SELECT coalesce(jsonb_agg(l ORDER BY l.started_at, l.id), '[]') FROM (
+    SELECT o.id, o.kind, o.state, d.name AS host, o.step_name, o.attempt, o.waits_for, o.done, o.total, o.started_at
+    FROM work o LEFT JOIN fleet_device d ON d.id = o.device_id ORDER BY o.started_at, o.id LIMIT %(limit)s) l)::text
 """
 
 # Plan: the primary key backwards; operations' own transitions are left out, they stand on the operations' pages.
@@ -80,10 +80,19 @@ def now(sites: Sites) -> dict[str, Any]:
         ),
         "needs": found,
         "campaigns": [c for c in going if c["state"] != "halted"],
-        "steps": _rows(STEPS, who, ("kind", "step", "n", "since")),
-        "longest": _rows(LONGEST, {**who, "limit": OLDEST}),
+        "brakes": brakes.rows(sites),
+        **_work({**who, "limit": OLDEST}),
         "latest": _rows(LATEST, {**who, "limit": RECENT}),
     }
+
+
+def _work(arguments: dict[str, Any]) -> dict[str, Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(WORK, arguments)
+        steps, longest = (json.loads(text) for text in cursor.fetchone())
+    for row in longest:
+        row["started_at"] = row["started_at"] and datetime.fromisoformat(row["started_at"])
+    return {"steps": steps, "longest": longest}
 
 
 def _rows(sql: str, arguments: dict[str, Any], names: tuple[str, ...] = ()) -> list[dict[str, Any]]:

@@ -69,6 +69,7 @@ def fleet(n):
     inventory["rules"] = rule.pk
     inventory["incidents"] = make.subject("incident", "open")
     inventory["transitions"] = Transition.objects.earliest("id").pk
+    inventory["incidents"] = make.subject("incident", "open")
     label = Cable.objects.get(pk=cable).label
     return {
         "cable": label,

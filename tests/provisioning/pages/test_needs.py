@@ -43,7 +43,7 @@ def test_the_same_trouble_of_many_is_one_line(db):
 def test_what_somebody_has_seen_or_is_only_told_is_not_there(db):
     seen, told = make.hosts(2, "quarantined")
     found(seen)
-    findings.acknowledge(finding_id=Finding.objects.get().pk, reason="on its way", actor=make.actor())
+    findings.acknowledge(ids=[Finding.objects.get().pk], reason="on its way", actor=make.actor())
     found(told, kind="remark", severity="info")
     assert needs(None, []) == []
 
@@ -92,7 +92,7 @@ def test_a_poll_sees_a_finding_that_came_or_was_acknowledged(db):
     before = now.version().have
     found(host, severity="warning")
     came = now.version().have
-    findings.acknowledge(finding_id=Finding.objects.get().pk, reason="on its way", actor=make.actor())
+    findings.acknowledge(ids=[Finding.objects.get().pk], reason="on its way", actor=make.actor())
     assert before != came != now.version().have
 
 
@@ -103,3 +103,18 @@ def test_every_cause_of_a_failed_step_has_words_and_a_next_step(cause):
 
 def test_a_cause_that_nobody_has_written_says_its_own_words():
     assert causes.of("fan_gone").words == "Fan gone"
+
+
+def test_an_incident_is_one_line_and_its_findings_none(db):
+    incident = make.subject("incident", "open")
+    for host in make.hosts(3, "in_service"):
+        found(host, kind="psu_out", severity="warning")
+    Finding.objects.update(incident_id=incident)
+    (line,) = needs(None, [])
+    assert line["key"] == f"incident-{incident}"
+
+
+def test_the_brakes_stand_in_one_line(db):
+    make.host("in_service")
+    text = people.signed_in("viewer").get("/").content.decode()
+    assert "<b>Brakes</b>" in text and "closed, 0 of" in text
