@@ -38,12 +38,12 @@ NOT_TOLD = "not_told"
 # Not what is held back now. quiet: the rules for which it is quiet.
 OPEN = "NOT (r.id = ANY(%(quiet)s) AND NOT (r.critical_breaks_quiet AND f.severity = 'critical'))"
 
-# A finding about a site or an incident has no device: d, i, z are where it is.
+# A finding about a site, an incident or a campaign has no device: d, i, z are where it is.
 PLACES = """LEFT JOIN fleet_device d ON d.id = f.device_id
   LEFT JOIN fleet_incident i ON f.device_id IS NULL AND f.subjects->0->>'kind' = 'incident'
     AND f.subjects->0->>'id' = i.id::text
-  LEFT JOIN fleet_site z ON z.id = coalesce(d.site_id, i.site_id) OR (f.device_id IS NULL
-    AND f.subjects->0->>'kind' = 'site' AND f.subjects->0->>'id' = z.id::text)"""
+  LEFT JOIN fleet_site z ON z.id::text = coalesce(coalesce(d.site_id, i.site_id)::text, f.subjects->0->>'site',
+    CASE f.subjects->0->>'kind' WHEN 'site' THEN f.subjects->0->>'id' END)"""
 
 # From findings that are open, or were closed lately, to notices, by indexes (migration 0005): no scan of what is old.
 # What an incident folds is told by its finding, to whom each of them would have been. A rule does not tell of its own

@@ -244,7 +244,7 @@ def _told(plan: Plan, cause: str, words: str) -> Found:
         f"campaign {pk} ({kind}) halted: {words}",
         key=f"campaign:{pk}",
         cause=cause,
-        subjects=[{"kind": "campaign", "id": pk}],
+        subjects=[{"kind": "campaign", "id": pk, "site": plan.row["site_id"]}],
     )
 
 

@@ -102,12 +102,20 @@ class TestWhatIsTold:
         found("there", device=make.host("installed", site=other).pk)
         found("brake_here", subjects=[{"kind": "site", "id": make.site().pk}])
         found("brake_there", subjects=[{"kind": "site", "id": other.pk}])
+        found("halted_here", subjects=[{"kind": "campaign", "id": 7, "site": make.site().pk}])
+        found("halted_there", subjects=[{"kind": "campaign", "id": 8, "site": other.pk}])
         run.run()
-        assert [body["findings"][0]["kind"] for body in heard.sent] == ["nowhere", "there", "brake_there"]
-        assert heard.subjects[-1] == "[warning] site-2: brake there" and "Where: site-2" in heard.sent[-1]["text"]
+        assert [body["findings"][0]["kind"] for body in heard.sent] == [
+            "nowhere",
+            "there",
+            "brake_there",
+            "halted_there",
+        ]
+        assert heard.subjects[2:] == ["[warning] site-2: brake there", "[warning] campaign 8: halted there"]
+        assert "Where: site-2" in heard.sent[2]["text"] and "muster.example/campaigns/8/" in heard.sent[3]["text"]
 
     def test_not_what_somebody_has_in_hand_already(self, db, heard):
-        findings.acknowledge(finding_id=found().pk, reason="on my way", actor=make.actor())
+        findings.acknowledge(ids=[found().pk], reason="on my way", actor=make.actor())
         rule(heard)
         assert run.run() == 0
 
@@ -123,7 +131,7 @@ class TestWhatIsTold:
         rule(heard)
         finding = found()
         run.run()
-        findings.close_by_hand(finding_id=finding.pk, reason="swapped the PSU", actor=make.actor())
+        findings.close_by_hand(ids=[finding.pk], reason="swapped the PSU", actor=make.actor())
         run.run()
         assert heard.subjects[2:] == ["[over] health: psu out"] and "swapped the PSU" in heard.sent[2]["text"]
         assert run.run() == 0
@@ -278,7 +286,7 @@ class TestQuietHours:
             assert run.run() == 0
         over = found("c")
         run.run()
-        findings.close_by_hand(finding_id=over.pk, reason="it was nothing", actor=make.actor())
+        findings.close_by_hand(ids=[over.pk], reason="it was nothing", actor=make.actor())
         quiet["quiet"] = False
         found("after")
         assert run.run() == 2
@@ -338,13 +346,13 @@ class TestEscalation:
         assert run.run() == 0
 
     def test_acknowledged_it_stops(self, told):
-        findings.acknowledge(finding_id=told.pk, reason="on my way", actor=make.actor())
+        findings.acknowledge(ids=[told.pk], reason="on my way", actor=make.actor())
         assert run.run() == 0 and Notice.objects.filter(why="escalated").count() == 0
 
     def test_acknowledged_before_it_went_out_it_is_dropped(self, told, heard):
         heard.answers = [500]
         run.run()
-        findings.acknowledge(finding_id=told.pk, reason="on my way", actor=make.actor())
+        findings.acknowledge(ids=[told.pk], reason="on my way", actor=make.actor())
         assert again() == 0
         assert Notice.objects.get(why="escalated").state == "dropped"
 

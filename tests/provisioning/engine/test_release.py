@@ -121,7 +121,10 @@ class TestHalt:
         assert state_of(made) == ("halted", "validation", "1 of 2 failed in the canary: 1 validation")
         finding = Finding.objects.get(closed_at=None)
         assert (finding.domain, finding.kind, finding.cause) == ("campaign", "campaign_halted", "validation")
-        assert finding.subjects == [{"kind": "campaign", "id": made.pk}] and f"campaign {made.pk}" in finding.words
+        assert (
+            finding.subjects == [{"kind": "campaign", "id": made.pk, "site": made.site_id}]
+            and f"campaign {made.pk}" in finding.words
+        )
 
     def test_when_its_budget_is_used_up(self):
         made = start(8, waves=["rest"], budget=3, halt_on_common_cause=False)
