@@ -31,10 +31,10 @@ DIFFERING = ("id", "kind", "device_id", "site_id", "after_id", "chain_n", "wave"
 INSERT = """
 INSERT INTO provisioning_operation (id, kind, device_id, site_id, campaign_id, after_id, chain_n, wave, excused,
   mutating, params, actor_id, reason, step, step_name, attempt, wake_at, asked_at, state, seq, head, pokes, waits_for,
-  fence, claimed_by, done, total, result, seen, cause, words, cancel_reason)
+  fence, claims, claimed_by, done, total, result, seen, cause, words, cancel_reason)
 SELECT r.id, r.kind, r.device, r.site, %(campaign)s, r.after, r.chain_n, r.wave, false, r.mutating, r.params,
   %(actor)s, %(reason)s, 0, r.step_name, 1, CASE WHEN r.after IS NULL AND r.wave = 0 THEN now() END, now(),
-  '', 0, '', 0, '', 0, '', 0, 0, '{}', '', '', '', ''
+  '', 0, '', 0, '', 0, 0, '', 0, 0, '{}', '', '', '', ''
 FROM unnest(%(id)s::bigint[], %(kind)s::text[], %(device_id)s::bigint[], %(site_id)s::bigint[], %(after_id)s::bigint[],
   %(chain_n)s::int[], %(wave)s::int[], %(mutating)s::bool[], %(params)s::jsonb[], %(step_name)s::text[])
   AS r(id, kind, device, site, after, chain_n, wave, mutating, params, step_name)

@@ -20,11 +20,15 @@ from provisioning.operations import pace
 CLAIM_S = 45
 CALL_TIMEOUT_S = 20
 POWER_ACTIONS_AN_HOUR = 6
+# Claims without an outcome after which an operation is suspected of killing its workers, and after which it fails.
+SUSPECT_CLAIMS = 3
+MOST_CLAIMS = 6
 
 # late: for how long nobody looked although it was due (a dead claim, a stopped installation); it is not the host's
 # fault, so its clocks move by it. A paused or halted campaign starts nothing new, but what is active goes on to
-# its own end; what is due of one that is done was asked for again since, by a person. Plan: partial index
-# operation_due; one index scan however many hosts wait.
+# its own end; what is due of one that is done was asked for again since, by a person. Those that may kill their worker
+# go one at a time, in turn: whoever is in flight beside one that does has a claim without an outcome, too. Plan:
+# partial index operation_due; two index scans however many hosts wait.
 CLAIM = """
 WITH due AS (
   SELECT o.id, now() - coalesce(o.claimed_until, o.wake_at) AS late
@@ -32,8 +36,14 @@ WITH due AS (
   WHERE o.state IN ('queued', 'active') AND o.after_id IS NULL AND o.wake_at <= now()
     AND (o.claimed_until IS NULL OR o.claimed_until < now())
     AND (o.state = 'active' OR c.id IS NULL OR c.state IN ('running', 'done'))
+    AND (o.claims < %(suspect)s OR o.id = (
+      SELECT s.id FROM provisioning_operation s
+      WHERE s.state = 'active' AND s.after_id IS NULL AND s.wake_at <= now() AND s.claims >= %(suspect)s
+        AND NOT EXISTS (SELECT 1 FROM provisioning_operation f
+          WHERE f.state = 'active' AND f.claims > %(suspect)s AND f.claimed_until > now())
+      ORDER BY coalesce(s.claimed_until, s.wake_at) LIMIT 1))
   ORDER BY o.wake_at LIMIT %(room)s FOR UPDATE OF o SKIP LOCKED)
-UPDATE provisioning_operation o SET
+UPDATE provisioning_operation o SET claims = least(o.claims + 1, 1000),
   fence = nextval('provisioning_fence'), claimed_until = now() + %(claim_s)s * interval '1 s', claimed_by = %(me)s,
   step_started_at = o.step_started_at + due.late, step_deadline_at = o.step_deadline_at + due.late,
   deadline_at = o.deadline_at + due.late,
@@ -45,7 +55,7 @@ RETURNING o.id, o.state, o.device_id
 # One row a claimed operation with everything that its step may need: no query per host. Its intents are those of this
 # visit to the step: attempts count from 1 again after a retry by a person, and after going back from a later step.
 SNAPSHOT = """
-SELECT o.id, o.kind, o.params::text AS params, o.result::text AS result, o.step, o.attempt, o.fence, o.pokes,
+SELECT o.id, o.kind, o.params::text AS params, o.result::text AS result, o.step, o.attempt, o.fence, o.claims, o.pokes,
   o.step_started_at, o.step_deadline_at, o.deadline_at, o.chain_n, o.cancel_by_id, o.cancel_reason,
   o.device_id, o.claimed_until,
   st.scheduler, d.name, d.state AS host_state, d.serial, d.uuid, d.boot_id, d.health, d.held, d.profile_id,
@@ -188,7 +198,7 @@ def _started(pid: int) -> str:
 def claim(*, room: int, worker: str) -> list[dict[str, Any]]:
     """Claim due operations, at most `room`, and return all that their steps need. One transaction."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(CLAIM, {"room": room, "claim_s": CLAIM_S, "me": worker})
+        cursor.execute(CLAIM, {"room": room, "claim_s": CLAIM_S, "me": worker, "suspect": SUSPECT_CLAIMS})
         claimed = cursor.fetchall()
         if not claimed:
             return []

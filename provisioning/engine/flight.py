@@ -18,7 +18,7 @@ from fleet.profiles import profile_spec
 from provisioning.bmc.errors import BmcError
 from provisioning.bmc.types import Permit
 from provisioning.engine import sessions, snapshot
-from provisioning.engine.claim import Want
+from provisioning.engine.claim import MOST_CLAIMS, Want
 from provisioning.engine.write import Record
 from provisioning.operations import deadlines, pace
 from provisioning.operations.context import Context, Refused
@@ -39,7 +39,7 @@ ASIDE_S = 2.0
 # Real seconds between looks at what wakes its operation by itself, whatever the scale: 511 hosts that were looked at
 # every 0.2 s kept a worker busy with nothing.
 POKED_S = 5.0
-NO_LOOK = {"bmc_unreachable", "bmc_tls", "bmc_credentials", "wrong_state", "time_scale"}
+NO_LOOK = {"bmc_unreachable", "bmc_tls", "bmc_credentials", "wrong_state", "time_scale", "worker_died"}
 # A host that somebody has taken elsewhere is no worse for it, but what was asked for waits for a person.
 SEVERITY = {"wrong_state": "info"}
 WORDS = 500
@@ -104,7 +104,8 @@ class Flight:
     async def _outcome(self, context: Context) -> Outcome:
         if self.row["cancel_by_id"] and not (self.step.no_power and self.sent):
             return Fail(self.row["cancel_reason"] or "cancelled", "cancelled")
-        outcome = self._timed(context.now) or self._stopped() or self._blocked(context) or await self._run(context)
+        ended = self._deadly(context) or self._timed(context.now) or self._stopped()
+        outcome = ended or self._blocked(context) or await self._run(context)
         if isinstance(outcome, Wait | Retry):
             outcome = self._in_time(outcome)
         if isinstance(outcome, Retry) and outcome.counts and self.attempt >= self.step.attempts:
@@ -114,6 +115,13 @@ class Flight:
         if isinstance(outcome, Fail) and outcome.cause != "cancelled" and self.kind.fails_to:
             return await self._failed(outcome, context)
         return _reported(outcome) if isinstance(outcome, Lost) else outcome
+
+    def _deadly(self, context: Context) -> Fail | Lost | None:
+        """Nothing of it is run any more when worker after worker died before it had an outcome."""
+        if self.row["claims"] <= MOST_CLAIMS:
+            return None
+        words = f"{MOST_CLAIMS} workers ended in step {self.step.name} before it had an outcome: their log may say why"
+        return Lost(words) if context.in_doubt else Fail(words, "worker_died")
 
     def _timed(self, now: datetime) -> Fail | None:
         """Its deadlines, from their first claim. Where a profile has no times, the operation fails and is not lost."""

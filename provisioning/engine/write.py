@@ -89,7 +89,7 @@ UPDATE provisioning_operation o SET
   wake_at = CASE WHEN r.ended THEN NULL WHEN o.pokes <> r.pokes THEN now() ELSE now() + r.wait * interval '1 s' END,
   claimed_until = CASE WHEN r.release THEN NULL ELSE o.claimed_until END,
   claimed_by = CASE WHEN r.release THEN '' ELSE o.claimed_by END,
-  waits_for = r.waits_for, seen = CASE WHEN r.words <> '' THEN r.words ELSE o.seen END,
+  claims = 0, waits_for = r.waits_for, seen = CASE WHEN r.words <> '' THEN r.words ELSE o.seen END,
   cause = r.cause, words = CASE WHEN r.ended THEN r.words ELSE o.words END,
   result = o.result || r.result, done = r.done, total = r.total, ended_at = CASE WHEN r.ended THEN now() END
 FROM r WHERE o.id = r.op AND o.fence = r.fence AND o.state = 'active'

@@ -154,6 +154,7 @@ class Migration(migrations.Migration):
                 ("step_started_at", models.DateTimeField(null=True)),
                 ("step_deadline_at", models.DateTimeField(null=True)),
                 ("fence", models.BigIntegerField(default=0)),
+                ("claims", models.PositiveSmallIntegerField(default=0)),
                 ("claimed_by", models.TextField(blank=True, default="")),
                 ("claimed_until", models.DateTimeField(null=True)),
                 ("done", models.PositiveIntegerField(default=0)),

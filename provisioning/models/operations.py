@@ -14,9 +14,10 @@ class Operation(Subject):
 
     after: the operation of the same chain that must succeed first; cleared when it has. wake_at: when to look next,
     empty while it is held back by its campaign. fence: the number of the newest claim; a write with an older one writes
-    nothing. pokes: counts what happened from outside (a boot event, a cancel), so that none falls between two looks.
-    result: what its steps found, at most 64 kB. seen: the last observation, in words. wave: of its campaign, from 1.
-    excused: it failed, and a person let its campaign go on all the same; it counts no more.
+    nothing. claims: how many since its last outcome. pokes: counts what happened from outside (a boot event, a cancel),
+    so that none falls between two looks. result: what its steps found, at most 64 kB. seen: the last observation, in
+    words. wave: of its campaign, from 1. excused: it failed, and a person let its campaign go on all the same; it
+    counts no more.
     Written often, so it has no index but those that something reads by.
     """
 
@@ -42,6 +43,7 @@ class Operation(Subject):
     step_started_at = models.DateTimeField(null=True)
     step_deadline_at = models.DateTimeField(null=True)
     fence = models.BigIntegerField(default=0)
+    claims = models.PositiveSmallIntegerField(default=0)
     claimed_by = models.TextField(blank=True, default="")
     claimed_until = models.DateTimeField(null=True)
     done = models.PositiveIntegerField(default=0)
