@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -30,10 +30,10 @@ TYPED = ("reason", "number", "waves", "at_once", "budget", "floor", "bake")
 
 def _as_chosen(request: HttpRequest) -> str:
     """Where the form came from, filled in as it was."""
-    if code := request.POST.get("again"):
-        return reverse("act", args=[code])
-    back = request.POST.get("from", "")
-    return reverse("host", args=[back]) if back else hosts.again(request)
+    for field, page in (("again", "act_new"), ("from", "hosts")):
+        if name := request.POST.get(field):
+            return f"{reverse(page)}{quote(name, safe='')}/"
+    return hosts.again(request)
 
 
 def _as_typed(request: HttpRequest) -> str:

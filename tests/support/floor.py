@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from fleet import findings, lifecycle
 from fleet.findings import Found
-from fleet.models import CableEnd, Device, Party, Port, PowerFeed, PowerInlet, Rack, Row
+from fleet.models import Cable, CableEnd, Device, Party, Port, PowerFeed, PowerInlet, Rack, Row
 from provisioning.models import Operation
 from tests.support import make
 
@@ -40,17 +40,27 @@ def _rack(number: int) -> Rack:
 
 
 def _wire(hosts: list[Device]) -> None:
-    for number, host in enumerate(hosts):
-        for rail in (1, 2):
-            leaf, _ = Device.objects.get_or_create(
-                name=f"leaf-s{number // IN_GROUP:02}-{rail:02}",
-                defaults={"role": "leaf", "kind": "switch", "site": make.site(), "serial": f"L{number}-{rail}"},
-            )
-            if not leaf.state:
-                lifecycle.move("switch", [leaf.pk], to="in_service", actor=make.actor("S"), reason="imported")
-            cable = make.subject("cable", "planned")
-            for end, device, name in (("a", host, f"mlx5_{rail}"), ("b", leaf, str(number % IN_GROUP + 1))):
-                CableEnd.objects.create(cable_id=cable, end=end, port=Port.objects.create(device=device, name=name))
+    ends = [
+        (host, rail, _leaf(n // IN_GROUP, rail), n % IN_GROUP + 1) for n, host in enumerate(hosts) for rail in (1, 2)
+    ]
+    cables = Cable.objects.bulk_create(Cable(label=f"IB-{n:05}", kind="infiniband") for n in range(len(ends)))
+    make.bring("cable", [c.pk for c in cables], "planned")
+    ports = Port.objects.bulk_create(
+        Port(device=device, name=name)
+        for host, rail, leaf, number in ends
+        for device, name in ((host, f"mlx5_{rail}"), (leaf, str(number)))
+    )
+    CableEnd.objects.bulk_create(
+        CableEnd(cable=cables[n // 2], end="ab"[n % 2], port=port) for n, port in enumerate(ports)
+    )
+
+
+def _leaf(group: int, rail: int) -> Device:
+    usual = {"role": "leaf", "kind": "switch", "site": make.site(), "serial": f"L{group}-{rail}"}
+    leaf, is_new = Device.objects.get_or_create(name=f"leaf-s{group:02}-{rail:02}", defaults=usual)
+    if is_new:
+        lifecycle.move("switch", [leaf.pk], to="in_service", actor=make.actor("S"), reason="imported")
+    return leaf
 
 
 def _feed(hosts: list[Device]) -> None:

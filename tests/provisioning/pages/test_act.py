@@ -354,5 +354,7 @@ class TestWho:
         text = text_of(client.get(f"{address}?reason=I+typed+this&number=1"))
         assert 'value="I typed this"' in text and re.search(r'name="number"[^>]*value="1"', text)
         client.logout()
+        for field, to in (("from", "hosts"), ("again", "act")):
+            assert client.post("/act/", {field: "a/b"})["Location"] == f"/sign-in/?next=/{to}/a%252Fb/"
         form = {"key": KEY, "state": "installed", "host": ["host-a"]}
         assert client.post("/act/", form)["Location"] == "/sign-in/?next=/hosts/%3Fstate%3Dinstalled%26host%3Dhost-a"
