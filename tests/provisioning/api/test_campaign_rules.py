@@ -1,7 +1,6 @@
 """Waves and rules of campaigns by the API: what is asked for, what a dry run shows, what cannot be asked for."""
 
 import pytest
-
 from django.utils import timezone
 
 from fleet.models import Evidence

@@ -13,7 +13,7 @@ from typing import Any
 
 from fleet import lifecycle
 from fleet.models import Bmc, Device, Transition
-from provisioning.engine import ask, campaign, release
+from provisioning.engine import ask, release
 from provisioning.models import Campaign, Intent, Operation, Step
 from provisioning.operations.registry import KINDS
 from tests.provisioning.engine.test_campaign import begin as begin_campaign
