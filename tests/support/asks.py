@@ -50,6 +50,15 @@ def _operation(state: str) -> int:
     return make.operation("inspect", make.host("discovered"), state=state, **ended).pk
 
 
+def _rule() -> dict[str, Any]:
+    """Tells nobody: nothing listens there."""
+    return {"name": f"rule-{next(_numbers)}", "channel": "chat", "target": "http://127.0.0.1:9/"}
+
+
+def _rule_id() -> int:
+    return int(people.program("admin").post("/rules", _rule()).json()["id"])
+
+
 ASKS: dict[str, Callable[[], Ask]] = {
     "/acts/{id}/confirm": lambda: (f"/acts/{_retirement()}/confirm", None),
     "/brakes/override": lambda: ("/brakes/override", {"site": make.site().name, "minutes": 5, **WHY}),
@@ -71,6 +80,8 @@ ASKS: dict[str, Callable[[], Ask]] = {
     "/operations/{id}/found": lambda: (f"/operations/{_operation('lost')}/found", {"outcome": "failed", **WHY}),
     "/operations/{id}/retry": lambda: (f"/operations/{_operation('failed')}/retry", WHY),
     "/operations/{id}/skip": lambda: (f"/operations/{_operation('failed')}/skip", WHY),
+    "/rules": lambda: ("/rules", _rule()),
+    "/rules/{id}/test": lambda: (f"/rules/{_rule_id()}/test", None),
     "/tokens": lambda: ("/tokens", {"name": f"token-{next(_numbers)}", "role": "viewer", "days": 1}),
     "/transitions": lambda: ("/transitions", {"host": make.host("racked").name, "to": "quarantined", **WHY}),
 }

@@ -96,7 +96,7 @@ def test_somebody_without_a_role_is_told_so(db):
 
 
 def test_a_form_after_the_sign_in_has_ended_is_told_so(db, client):
-    answer = client.post("/hosts/host-001/operate/", {"kind": "identify"})
+    answer = client.post("/hosts/host-001/hold/", {"kind": "debug"})
     assert answer.status_code == 401
     assert "not signed in any more" in answer.content.decode()
 
@@ -111,7 +111,7 @@ def test_forms_need_their_token_of_the_session(db):
     user = people.person("operator")
     client = Client(enforce_csrf_checks=True)
     client.force_login(user)
-    answer = client.post("/hosts/host-001/operate/", {"kind": "identify"})
+    answer = client.post("/hosts/host-001/hold/", {"kind": "debug"})
     assert answer.status_code == 403
     assert "This form is too old" in answer.content.decode()
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.http import idempotency
-from fleet.models import Actor, IdempotencyKey
+from fleet.models import Actor, Hold, IdempotencyKey
 from provisioning.engine import reconcile
 from provisioning.models import Operation
 from tests.support import make, people, servers
@@ -101,9 +101,9 @@ def test_the_digest_sees_data_not_order(body):
 
 def test_a_double_press_is_one_act(db):
     host, client = make.host(), people.signed_in("operator")
-    form = {"key": "0123456789-operate", "kind": "identify", "action": "", "reason": "look at it"}
-    first = client.post(f"/hosts/{host.name}/operate/", form)
-    again = client.post(f"/hosts/{host.name}/operate/", form)
+    form = {"key": "0123456789-hold", "kind": "debug", "reason": "look at it"}
+    first = client.post(f"/hosts/{host.name}/hold/", form)
+    again = client.post(f"/hosts/{host.name}/hold/", form)
     assert first.status_code == again.status_code == 303
     assert first["Location"] == again["Location"]
-    assert Operation.objects.count() == 1
+    assert Hold.objects.count() == 1

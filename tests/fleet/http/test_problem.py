@@ -14,7 +14,7 @@ HUGE = 2**63
 ENDPOINTS = routes.endpoints()
 GETS = [e for e in ENDPOINTS if e.method == "GET"]
 POSTS = [e for e in ENDPOINTS if e.method == "POST"]
-WITHOUT_BODY = ("/holds/{id}/lift", "/acts/{id}/confirm")
+WITHOUT_BODY = ("/holds/{id}/lift", "/acts/{id}/confirm", "/rules/{id}/test")
 BY_NAME = ("/hosts/{id}", "/devices/{id}", "/cables/{id}", "/acts/{id}", "/acts/{id}/confirm")
 WITH_ID = [e for e in ENDPOINTS if "{id}" in e.path]
 
@@ -55,6 +55,7 @@ def test_an_id_that_is_not_there_is_404(db, endpoint):
     bodies = {
         "/operations/{id}/found": {"reason": "try it", "outcome": "failed"},
         "/hosts/{id}/holds": {"reason": "try it", "kind": "debug"},
+        "/rules/{id}": {"name": "a rule"},
     }
     body = bodies.get(endpoint.path, None if endpoint.path in WITHOUT_BODY else {"reason": "try it"})
     is_problem(send(people.program("admin"), endpoint, HUGE - 1, body), 404)
@@ -144,7 +145,7 @@ def test_nul_in_an_address_is_400(db, path):
 
 def test_a_form_that_is_too_big_is_400(db):
     make.host(name="host-001")
-    answer = people.signed_in("operator").post("/hosts/host-001/operate/", {"reason": "x" * 2_700_000})
+    answer = people.signed_in("operator").post("/hosts/host-001/hold/", {"reason": "x" * 2_700_000})
     assert answer.status_code == 400
     assert "cannot be read" in answer.content.decode()
 
