@@ -229,17 +229,6 @@ class TestWhatAStepSees:
         bench.turn()
         assert now_is(operation).state == "succeeded"
 
-    def test_a_hold_takes_no_time_from_the_step(self, bench, kind):
-        """Nobody's host is quarantined because hands were inside for long."""
-        kind(Script(act=[press] * 2))
-        operation = asked()
-        holds.place(device_id=operation.device_id, kind="hands", reason="fan swap", actor=make.actor())
-        bench.turn()
-        before = now_is(operation).step_deadline_at
-        again(operation)
-        bench.turn()
-        assert now_is(operation).step_deadline_at - before == timedelta(seconds=60)
-
     @pytest.mark.parametrize(
         ("columns", "cause"),
         [({"observe_only": True}, "observe_only"), ({"power_at": [datetime.now(UTC)] * 6}, "power_cap")],
