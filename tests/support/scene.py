@@ -66,7 +66,7 @@ class Scene:
         """Addresses to look at, by a word for each: every page that the router has, and some with words behind."""
         found = {}
         for page in routes.pages():
-            if page.act == "read" and page.name not in ("audit_export", "hosts_csv", "scanned"):
+            if page.act == "read" and page.name not in ("audit_export", "hosts_csv", "operation_log", "scanned"):
                 noun = page.route.split("/")[1]
                 found[page.name] = routes.filled(page.route, **{**self.names[""], **self.names.get(noun, {})})
         at = (timezone.now() - timedelta(seconds=1)).isoformat().replace("+", "%2B")
