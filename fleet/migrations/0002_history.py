@@ -50,9 +50,10 @@ UNDO_EVENTS = """
 DROP TRIGGER event_opened ON fleet_finding; DROP TRIGGER event_changed ON fleet_finding;
 DROP TRIGGER event_placed ON fleet_hold; DROP TRIGGER event_lifted ON fleet_hold;
 DROP TRIGGER event_moved ON fleet_partmove; DROP TRIGGER event_loaded ON fleet_planversion;
+DROP TRIGGER event_asked ON fleet_review; DROP TRIGGER event_confirmed ON fleet_review;
 DROP TRIGGER event_made ON fleet_token; DROP TRIGGER event_revoked ON fleet_token;
 DROP FUNCTION muster_event_finding(); DROP FUNCTION muster_event_hold(); DROP FUNCTION muster_event_part();
-DROP FUNCTION muster_event_plan(); DROP FUNCTION muster_event_token();
+DROP FUNCTION muster_event_plan(); DROP FUNCTION muster_event_act(); DROP FUNCTION muster_event_new_act(); DROP FUNCTION muster_event_token();
 DROP TABLE fleet_event;
 """
 

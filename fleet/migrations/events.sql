@@ -83,6 +83,31 @@ END $$;
 CREATE TRIGGER event_loaded AFTER INSERT ON fleet_planversion REFERENCING NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION muster_event_plan();
 
+-- Of reviews only those that need a second person; what the others did shows in what it did.
+CREATE FUNCTION muster_event_act() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO fleet_event (kind, subject_kind, subject_id, actor_id, words, data)
+  SELECT 'act_asked', 'act', n.id, n.asked_by_id, n.reason, jsonb_build_object('id', n.code, 'act', n.second, 'hosts', to_jsonb(n.hosts))
+  FROM new_rows n JOIN old_rows o USING (id)
+  WHERE n.second <> '' AND n.asked_at IS NOT NULL AND o.asked_at IS NULL ORDER BY n.id;
+  INSERT INTO fleet_event (kind, subject_kind, subject_id, actor_id, words, data)
+  SELECT 'act_confirmed', 'act', n.id, n.confirmed_by_id, n.reason, jsonb_build_object('id', n.code, 'act', n.second, 'hosts', to_jsonb(n.hosts))
+  FROM new_rows n JOIN old_rows o USING (id)
+  WHERE n.second <> '' AND n.confirmed_at IS NOT NULL AND o.confirmed_at IS NULL ORDER BY n.id;
+  RETURN NULL;
+END $$;
+CREATE FUNCTION muster_event_new_act() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO fleet_event (kind, subject_kind, subject_id, actor_id, words, data)
+  SELECT 'act_asked', 'act', n.id, n.asked_by_id, n.reason, jsonb_build_object('id', n.code, 'act', n.second, 'hosts', to_jsonb(n.hosts))
+  FROM new_rows n WHERE n.second <> '' AND n.asked_at IS NOT NULL ORDER BY n.id;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER event_asked AFTER INSERT ON fleet_review REFERENCING NEW TABLE AS new_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION muster_event_new_act();
+CREATE TRIGGER event_confirmed AFTER UPDATE ON fleet_review REFERENCING NEW TABLE AS new_rows OLD TABLE AS old_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION muster_event_act();
+
 CREATE FUNCTION muster_event_token() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF TG_OP = 'INSERT' THEN

@@ -19,7 +19,7 @@ from fleet.states import KINDS as LIFECYCLES
 KINDS = (
     *(f"{kind}_state" for kind in sorted(LIFECYCLES)),
     *("finding_opened", "finding_acknowledged", "finding_closed", "hold_placed", "hold_lifted", "part_moved"),
-    *("plan_loaded", "token_made", "token_revoked"),
+    *("plan_loaded", "act_asked", "act_confirmed", "token_made", "token_revoked"),
 )
 # How many rows one request looks through when it wants few of them; the next one goes on behind these.
 WINDOW = 5_000

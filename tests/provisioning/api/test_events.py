@@ -241,3 +241,20 @@ def test_numbers_ahead_of_the_servers_own_are_said_and_not_waited_for(real_db):
         owner.execute("ALTER TABLE fleet_transition ENABLE TRIGGER USER")
     answer = program.get("/events")
     assert (answer.status_code, answer.json()["code"]) == (503, "feed_ahead")
+
+
+def test_an_act_of_two_persons_is_told_when_it_is_asked_for_and_when_it_is_confirmed(real_db):
+    host, reader = make.host("quarantined"), people.program("viewer")
+    after = settled(reader)
+    act = people.program("admin").post("/transitions", {"host": host.pk, "to": "retired", "reason": "scrap it"}).json()
+    assert people.program("operator").post(f"/acts/{act['id']}/confirm").status_code == 200
+
+    def told():
+        rows, _ = read_on(reader, after, kinds="act_asked,act_confirmed,host_state")
+        assert len(rows) == 3
+        return rows
+
+    asked, *rest = eventually(told, within_s=60)
+    assert (asked["kind"], {r["kind"] for r in rest}) == ("act_asked", {"act_confirmed", "host_state"})
+    assert (asked["data"]["id"], asked["data"]["hosts"]) == (act["id"], [host.pk])
+    assert asked["actor"] != next(r["actor"] for r in rest if r["kind"] == "act_confirmed")
