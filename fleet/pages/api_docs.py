@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from fleet.http.auth import PageRequest, needs
 
-METHODS = ("get", "post", "delete")
+METHODS = ("get", "post", "patch", "delete")
 PREFIX = "/api/v1"
 
 
