@@ -94,6 +94,12 @@ def since(value: datetime | None) -> str:
 
 
 @register.filter
+def is_past(value: datetime) -> bool:
+    """Whether a moment has come."""
+    return value <= timezone.now()
+
+
+@register.filter
 def until(end: datetime | None, start: datetime | None) -> str:
     """How long something took, or has taken so far."""
     return "" if start is None else duration((end or timezone.now()) - start)

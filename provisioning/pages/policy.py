@@ -12,4 +12,4 @@ from provisioning.reads import policy as reads
 @needs("read")
 def policy(request: PageRequest) -> HttpResponse:
     """Limits, edges, rights, deadlines."""
-    return render(request, "policy/policy.html", {"here": "policy", **reads.page()})
+    return render(request, "policy/policy.html", {"here": "policy", **reads.page(request.who.sites("read"))})

@@ -4,17 +4,20 @@ from typing import Any
 
 from fleet.http.rights import ACTS
 from fleet.models import GRANTABLE, ROLES
+from fleet.reads.rows import Sites
 from fleet.states import KINDS, Kind
 from provisioning.operations import pace
 from provisioning.operations.registry import KINDS as OPERATIONS
+from provisioning.reads import brakes
 
 # What a role letter of an edge is called.
 WORDS = ROLES
 
 
-def page() -> dict[str, Any]:
-    """States with their limits and edges, who may what, and how long operations may take. No query."""
+def page(sites: Sites) -> dict[str, Any]:
+    """States with their limits and edges, who may what, how long operations may take, brakes. One query."""
     return {
+        "brakes": brakes.rows(sites),
         "subjects": [_subject(kind) for kind in KINDS.values()],
         "roles_of": GRANTABLE,
         "rights": [{"words": act.words, "may": [role in act.roles for role in GRANTABLE]} for act in ACTS.values()],

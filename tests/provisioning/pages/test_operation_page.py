@@ -114,7 +114,7 @@ def test_tests_are_seen_between_two_looks(db):
 
 
 def test_it_says_when_it_looks_next(db):
-    operation = make.operation("identify", make.host(), state="active", wake_at=timezone.now())
+    operation = make.operation("identify", make.host(), state="active", wake_at=timezone.now() + timedelta(hours=1))
     assert "looks next at" in page(operation)
     Operation.objects.filter(pk=operation.pk).update(wake_at=None)
     assert "looks next at" not in page(operation)
