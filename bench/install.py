@@ -30,8 +30,8 @@ from bench.rig.system import Rig, Stalled, running, say
 
 REFERENCE = 511
 KILLED_AMONG = 200  # installs that are asked for; at least this many are active when the worker is killed:
-AT_ONCE = 25  # more hosts that hold data ask for a second person
 RUNNING = 89
+AT_ONCE = 25  # more hosts that hold data ask for a second person
 SETTLE_S = 60.0
 GROWTH = 11.0 / 10  # ten times the hosts may cost eleven times as much
 
