@@ -103,7 +103,7 @@ def open(found: Iterable[Found]) -> None:
         return
     devices = {f.device for f in rows.values() if f.device is not None}
     with transaction.atomic(savepoint=False), connection.cursor() as cursor:
-        _lock(devices)
+        lock(devices)
         cursor.execute(OPEN, _columns(list(rows.values())))
         _judge(devices)
 
@@ -126,7 +126,7 @@ def close(what: Q, *, words: str, actor: Actor | None = None) -> int:
         seen = dict(Finding.objects.filter(what, closed_at=None).values_list("id", "device_id"))
         if not seen:
             return 0
-        _lock(device for device in seen.values() if device is not None)
+        lock(device for device in seen.values() if device is not None)
         rows = Finding.objects.filter(pk__in=seen, closed_at=None).order_by("id").select_for_update()
         closed = list(rows.values_list("id", flat=True))
         Finding.objects.filter(pk__in=closed).update(closed_at=Now(), closed_by=actor, closed_words=words)
@@ -140,7 +140,7 @@ def judge(devices: Iterable[int], *, looked: bool = False) -> None:
     looked: an operation or a person has just been at them, so that nothing open is ok.
     """
     with transaction.atomic(savepoint=False):
-        _lock(devices := set(devices))
+        lock(devices := set(devices))
         _judge(devices, looked)
 
 
@@ -197,7 +197,7 @@ def _open_ones(ids: Sequence[int], also: Callable[[Finding], dict[str, str]]) ->
 
     Raises NotFound (404), WrongState (409) with every one that is closed or that `also` refuses.
     """
-    _lock(d for d in Finding.objects.filter(pk__in=ids).values_list("device_id", flat=True) if d is not None)
+    lock(d for d in Finding.objects.filter(pk__in=ids).values_list("device_id", flat=True) if d is not None)
     rows = Finding.objects.select_for_update(of=("self",)).select_related("acknowledged_by", "closed_by")
     found = {f.pk: f for f in rows.filter(pk__in=ids).order_by("pk")}
     for number in ids:
@@ -209,8 +209,8 @@ def _open_ones(ids: Sequence[int], also: Callable[[Finding], dict[str, str]]) ->
         raise WrongState(**first, errors=refused if len(ids) > 1 else ())
 
 
-def _lock(devices: Iterable[int]) -> None:
-    """In the order of their ids, before any finding of theirs: whoever judges a device sees all that others wrote."""
+def lock(devices: Iterable[int]) -> None:
+    """Lock devices in order, before any finding of theirs: whoever judges one sees all that others wrote."""
     if ids := sorted(set(devices)):
         with connection.cursor() as cursor:
             cursor.execute(DEVICES_FOR_NO_KEY_UPDATE, [ids])

@@ -25,6 +25,7 @@ LEAST = 3
 # Of the hosts that somebody watches there, at least half and at least three; those that are folded already count.
 MANY = """
 SELECT d.site_id, f.kind, {alias}.name, array_agg(f.id) FILTER (WHERE f.incident_id IS NULL),
+  array_agg(f.device_id) FILTER (WHERE f.incident_id IS NULL),
   count(DISTINCT f.device_id), t.n, max(array_position(ARRAY['info', 'warning', 'critical'], f.severity))
 FROM fleet_finding f JOIN fleet_device d ON d.id = f.device_id
 JOIN fleet_rack r ON r.id = d.rack_id JOIN fleet_row w ON w.id = r.row_id
@@ -49,6 +50,7 @@ class Many:
     kind: str
     place: str
     ids: Sequence[int]
+    devices: Sequence[int]
     hosts: int
     of: int
     severity: str
@@ -79,8 +81,8 @@ def _many(cursor: Any, place: str) -> list[Many]:
     kinds = [kind for kind, places in FOLDS.items() if place in places]
     cursor.execute(MANY.format(alias=PLACES[place]), [kinds, place, LEAST])
     return [
-        Many(site, kind, f"{place} {name}", ids, hosts, of, ("info", "warning", "critical")[severity - 1])
-        for site, kind, name, ids, hosts, of, severity in cursor.fetchall()
+        Many(site, kind, f"{place} {name}", ids, devices, hosts, of, ("info", "warning", "critical")[severity - 1])
+        for site, kind, name, ids, devices, hosts, of, severity in cursor.fetchall()
     ]
 
 
@@ -93,6 +95,7 @@ def _gather(many: Many) -> None:
         engine = lifecycle.system("sweep")
         lifecycle.move("incident", [incident.pk], to="open", actor=engine, reason=many.words, cause=many.kind)
     Incident.objects.filter(pk=incident.pk).update(words=many.words)
+    findings.lock(many.devices)
     Finding.objects.filter(pk__in=many.ids).update(incident=incident)
     about = [{"kind": "incident", "id": incident.pk, "place": many.place}]
     findings.open([Found("incident", many.kind, many.severity, many.words, key=str(incident.pk), subjects=about)])
@@ -136,7 +139,7 @@ def explain(*, incident_id: int, reason: str, actor: Actor) -> None:
 
 
 def close(*, incident_id: int, reason: str, actor: Actor) -> None:
-    """Somebody says that it is over, or was no incident; its findings stay, each for itself.
+    """Somebody says that it is over, or was no incident; findings that stand are told each for itself from then on.
 
     Raises NotFound (404), BadValue (422), WrongState (409) when nobody has explained it.
     """
@@ -144,6 +147,9 @@ def close(*, incident_id: int, reason: str, actor: Actor) -> None:
     with transaction.atomic():
         incident = _locked(incident_id)
         _close([incident.pk], actor, words)
+        standing = Finding.objects.filter(incident=incident, closed_at=None)
+        findings.lock(standing.values_list("device_id", flat=True))
+        standing.update(incident=None)
 
 
 def _locked(incident_id: int) -> Incident:

@@ -41,7 +41,7 @@ def found(kind: str, device: int, words: str, severity: str = "") -> Found:
 def judge(device: int, name: str, *, supplies: int | None, watch: Watch) -> list[Found]:
     """What is not as it should be. supplies: how many the profile asks for, None when it does not say."""
     if watch.power == "Off":  # whatever its sensors say then, they say it because of that
-        return [found("power_off", device, f"{name} is switched off, and nobody of us did it")]
+        return [found("power_off", device, f"{name} is switched off")]
     if not watch.sensors:
         worse = watch.health in ("warning", "critical")
         return [found("bmc_health", device, f"the BMC of {name} says {watch.health}", watch.health)] if worse else []

@@ -106,7 +106,9 @@ class TestItsLife:
             Transition.objects.filter(subject_kind="incident").order_by("seq").values_list("to_state", "actor__name")
         )
         assert list(moves) == [("open", "sweep"), ("explained", "Ann"), ("closed", "Ann")]
-        assert Finding.objects.filter(closed_at=None).count() == 4, "each host's own stays until it is well"
+        stands = Finding.objects.filter(closed_at=None)
+        assert stands.count() == 4, "each host's own stays until it is well"
+        assert not stands.exclude(incident=None).exists(), "and is told for itself"
 
     def test_that_is_not_there_is_a_404(self, db):
         with pytest.raises(NotFound):
