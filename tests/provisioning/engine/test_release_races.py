@@ -58,7 +58,10 @@ def test_whatever_happens_at_once_the_floor_holds_and_nobody_waits_for_ever(real
     assert wrong == []
     while release.release():
         pass
-    assert Device.objects.filter(state="in_service").count() >= FLOOR
-    assert Device.objects.filter(state="draining").count() == 24 - 2 - FLOOR
+    assert Device.objects.filter(state="quarantined").count() == 2, "whoever moves hosts by hand is not held by a floor"
+    # Hosts that left by hand before the campaigns counted are not theirs to take; those that left after, were.
+    draining = Device.objects.filter(state="draining").count()
+    assert 24 - 2 - FLOOR <= draining <= 24 - FLOOR
+    assert Device.objects.filter(state="in_service").count() == 24 - 2 - draining
     made = list(campaign.Campaign.objects.values_list("id", flat=True))
     assert limits_held.broken(made, floor=FLOOR, limits={"rack": 2}) == []
